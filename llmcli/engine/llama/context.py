@@ -1,0 +1,311 @@
+"""A context: the model's KV cache, what is in it, and the logits after it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmcli.engine.interrupt import AbortFlag
+from llmcli.engine.llama.library import lib, log
+from llmcli.engine.llama.model import LlamaModel
+from llmcli.engine.plan import plan
+from llmcli.engine.processors import usable_processors
+from llmcli.engine.protocol import Progress
+from llmcli.errors import EngineError, ModelError, UsageError, WindowFullError
+from llmcli.settings.engine import EngineOptions
+
+AUTO_LIMIT = 16384
+FLASH_ATTN = {
+    "auto": lib.LLAMA_FLASH_ATTN_TYPE_AUTO,
+    "on": lib.LLAMA_FLASH_ATTN_TYPE_ENABLED,
+    "off": lib.LLAMA_FLASH_ATTN_TYPE_DISABLED,
+}
+ROPE_SCALING = {
+    "none": lib.LLAMA_ROPE_SCALING_TYPE_NONE,
+    "linear": lib.LLAMA_ROPE_SCALING_TYPE_LINEAR,
+    "yarn": lib.LLAMA_ROPE_SCALING_TYPE_YARN,
+}
+CACHE_TYPES = {
+    "f32": lib.GGML_TYPE_F32,
+    "f16": lib.GGML_TYPE_F16,
+    "bf16": 30,  # the bindings lack its name; ggml.h says 30
+    "q8_0": lib.GGML_TYPE_Q8_0,
+    "q4_0": lib.GGML_TYPE_Q4_0,
+    "q4_1": lib.GGML_TYPE_Q4_1,
+    "iq4_nl": lib.GGML_TYPE_IQ4_NL,
+    "q5_0": lib.GGML_TYPE_Q5_0,
+    "q5_1": lib.GGML_TYPE_Q5_1,
+}
+UNQUANTIZED = ("f32", "f16", "bf16")
+
+DECODED, NO_ROOM, ABORTED = 0, 1, 2
+"""What llama_decode returns; anything below zero is a failure."""
+
+
+class LlamaContext:
+    """The ids in the cache and the logits after the last one. A context manager."""
+
+    def __init__(
+        self, model: LlamaModel, options: EngineOptions | None = None, abort: AbortFlag | None = None
+    ) -> None:
+        """Make a context.
+
+        Raises UsageError for options that llama.cpp would abort on, ModelError with llama.cpp's reason where
+        it refuses them.
+        """
+        self._pointer: int | None = None
+        self._adapters: list[int] = []
+        self._model = model
+        self._abort = abort or AbortFlag()
+        self._cached: list[int] = []
+        self._has_logits = False
+        options = options or EngineOptions()
+        self._pointer = _make(model, options)
+        self._memory = lib.llama_get_memory(self._pointer)
+        self.size: int = lib.llama_n_ctx(self._pointer)
+        self.can_shift = bool(lib.llama_memory_can_shift(self._memory)) and not self._slides()
+        self._n_vocab = model.vocabulary.n_tokens
+        self._n_batch: int = lib.llama_n_batch(self._pointer)
+        self._tokens = (lib.llama_token * self._n_batch)()
+        self._batch = lib.llama_batch_get_one(self._tokens, 1)
+        flag = self._abort
+        # Held here: llama.cpp keeps only the address.
+        self._callback = lib.ggml_abort_callback(lambda _data: flag.is_set)
+        lib.llama_set_abort_callback(self._pointer, self._callback, None)
+        self._apply_adapters(options)
+
+    @property
+    def pointer(self) -> int:
+        """The C context. Raises EngineError after `close`."""
+        if self._pointer is None:
+            raise EngineError("the context is closed")
+        return self._pointer
+
+    @property
+    def cached(self) -> Sequence[int]:
+        """The ids in the cache; not to be changed."""
+        return self._cached
+
+    def ready(
+        self, wanted: Sequence[int], *, may_shift: bool = False, on_progress: Progress | None = None
+    ) -> int:
+        """Make the cache hold exactly `wanted`; how many tokens were evaluated for it.
+
+        With `may_shift`, what stood further back may be moved up instead of being evaluated again: cheap,
+        but not the same to the last digit. Raises WindowFullError where `wanted` does not fit (and changes
+        nothing), InterruptedByUser on Ctrl-C (the cache then holds a beginning of `wanted`).
+        """
+        pointer = self.pointer
+        if not wanted:
+            raise EngineError("nothing to evaluate: the prompt has no tokens")
+        if len(wanted) > self.size:
+            raise WindowFullError(
+                f"the prompt has {len(wanted):,} tokens, the context window only {self.size:,}",
+                hint="shorten it, or ask for a larger window with -c",
+            )
+        if self._has_logits and self._cached == list(wanted):
+            return 0
+        for token_id in wanted:
+            self._check(token_id)
+        steps = plan(self._cached, wanted, may_shift and self.can_shift)
+        kept = steps.kept
+        self._has_logits = False
+        for start, end in reversed(steps.cuts):
+            if not self._cut(start, end):
+                kept = 0
+                break
+        for start in range(kept, len(wanted), self._n_batch):
+            chunk = wanted[start : start + self._n_batch]
+            if on_progress:
+                on_progress((start - kept) / (len(wanted) - kept))
+            self._tokens[: len(chunk)] = chunk
+            self._decode(pointer, chunk)
+        if on_progress:
+            on_progress(1.0)
+        return len(wanted) - kept
+
+    def feed(self, token_id: int) -> None:
+        """Append one token and compute the next logits.
+
+        Raises WindowFullError when the window is full, InterruptedByUser on Ctrl-C; either way the cache is
+        as it was before.
+        """
+        self._check(token_id)
+        if len(self._cached) >= self.size:
+            raise WindowFullError(f"the context window of {self.size:,} tokens is full")
+        self._tokens[0] = token_id
+        self._decode(self.pointer, (token_id,))
+
+    def logits(self) -> NDArray[np.float32]:
+        """The raw scores of the next token: a view on llama.cpp's memory, shape (n_vocab,), float32.
+
+        It dies at the next evaluation. Raises EngineError where nothing was evaluated.
+        """
+        pointer = self.pointer_with_logits()
+        address = lib.llama_get_logits_ith(pointer, -1)
+        view = np.ctypeslib.as_array(address, shape=(self._n_vocab,))
+        view.flags.writeable = False
+        return view
+
+    def pointer_with_logits(self) -> int:
+        """The C context, for a sampler. Raises EngineError where there are no logits to sample from."""
+        if not self._has_logits:
+            raise EngineError("no logits: nothing was evaluated since the cache was changed")
+        return self.pointer
+
+    def close(self) -> None:
+        """Free the cache. Every call raises EngineError from now on."""
+        if self._pointer is not None:
+            lib.llama_free(self._pointer)
+            self._pointer = None
+            self._has_logits = False
+        while self._adapters:
+            lib.llama_adapter_lora_free(self._adapters.pop())
+
+    def __enter__(self) -> LlamaContext:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _check(self, token_id: int) -> None:
+        if not 0 <= token_id < self._n_vocab:
+            raise UsageError(
+                f"token id {token_id} is not in the vocabulary", hint=f"ids run from 0 to {self._n_vocab - 1}"
+            )
+
+    def _cut(self, start: int, end: int) -> bool:
+        """Take [start, end) out of the cache and move up what follows; False if all of it had to go.
+
+        Recurrent and sliding-window models can lack what is needed to step back; then nothing is kept.
+        """
+        if not lib.llama_memory_seq_rm(self._memory, 0, start, end):
+            lib.llama_memory_clear(self._memory, True)
+            self._cached.clear()
+            return False
+        if end < len(self._cached):
+            lib.llama_memory_seq_add(self._memory, 0, end, -1, start - end)
+        del self._cached[start:end]
+        return True
+
+    def _decode(self, pointer: int, ids: Sequence[int]) -> None:
+        """Evaluate the ids that stand in `self._tokens`; on failure the cache is as it was before."""
+        self._model.check_file()
+        self._batch.n_tokens = len(ids)
+        self._has_logits = False
+        abort = self._abort
+        abort.in_call = True
+        try:
+            status = lib.llama_decode(pointer, self._batch)
+        finally:
+            abort.in_call = False
+        if status == DECODED:
+            self._cached.extend(ids)
+            self._has_logits = True
+            return
+        # Part of the batch may have been evaluated; we know only of what stood there before.
+        before = len(self._cached)
+        self._cut_tail(before)
+        if status == ABORTED:
+            abort.check()
+        if status == NO_ROOM:
+            raise WindowFullError(f"the context window of {self.size:,} tokens is full")
+        raise EngineError(f"llama.cpp could not evaluate {len(ids)} tokens: {log.reason() or status}")
+
+    def _cut_tail(self, length: int) -> None:
+        if not lib.llama_memory_seq_rm(self._memory, 0, length, -1):
+            lib.llama_memory_clear(self._memory, True)
+            self._cached.clear()
+
+    def _slides(self) -> bool:
+        """Whether the model has a sliding window: what has left it can't be brought back."""
+        return bool(lib.llama_model_n_swa(self._model.pointer) > 0)
+
+    def _apply_adapters(self, options: EngineOptions) -> None:
+        if not options.lora:
+            return
+        scales = []
+        for path, scale in options.lora:
+            log.lines.clear()
+            adapter = lib.llama_adapter_lora_init(self._model.pointer, os.fsencode(path))
+            if adapter is None:
+                raise ModelError(
+                    f"{path}: llama.cpp can't load the adapter: {log.reason() or 'no reason given'}"
+                )
+            self._adapters.append(adapter)
+            scales.append(scale)
+        count = len(scales)
+        pointers = (lib.llama_adapter_lora_p_ctypes * count)(*self._adapters)
+        lib.llama_set_adapters_lora(self.pointer, pointers, count, (ctypes.c_float * count)(*scales))
+
+
+def _make(model: LlamaModel, options: EngineOptions) -> int:
+    if options.cache_type_v not in UNQUANTIZED and options.flash_attn == "off":
+        raise UsageError(
+            f"--cache-type-v {options.cache_type_v} needs flash attention", hint="leave --flash-attn at auto"
+        )
+    size = _size(model, options)
+    params = lib.llama_context_default_params()
+    params.n_ctx = size
+    params.n_batch = min(options.batch_size, size)
+    params.n_ubatch = min(options.ubatch_size, options.batch_size, size)
+    params.n_seq_max = 1
+    params.n_threads = options.threads or usable_processors()
+    params.n_threads_batch = options.threads_batch or params.n_threads
+    params.flash_attn_type = FLASH_ATTN[options.flash_attn]
+    params.type_k = CACHE_TYPES[options.cache_type_k]
+    params.type_v = CACHE_TYPES[options.cache_type_v]
+    params.swa_full = options.swa_full
+    if options.rope_scaling:
+        params.rope_scaling_type = ROPE_SCALING[options.rope_scaling]
+    params.rope_freq_base = options.rope_freq_base
+    params.rope_freq_scale = options.rope_freq_scale
+    params.yarn_orig_ctx = options.yarn_orig_ctx
+    params.yarn_ext_factor = options.yarn_ext_factor
+    params.yarn_attn_factor = options.yarn_attn_factor
+    params.yarn_beta_slow = options.yarn_beta_slow
+    params.yarn_beta_fast = options.yarn_beta_fast
+    params.no_perf = True
+    log.lines.clear()
+    pointer = lib.llama_init_from_model(model.pointer, params)
+    if pointer is None:
+        raise ModelError(
+            f"llama.cpp can't make a context of {size:,} tokens: {log.reason() or 'no reason given'}",
+            hint="a smaller -c needs less memory",
+        )
+    return int(pointer)
+
+
+def _size(model: LlamaModel, options: EngineOptions) -> int:
+    """The window's size: as asked; 0 the model's own; auto the model's own within memory and AUTO_LIMIT."""
+    own = max(1, model.context_length)
+    if options.ctx_size is not None:
+        return options.ctx_size or own
+    free = _free_memory()
+    fits = AUTO_LIMIT
+    while free and fits > 512 and fits * model.kv_bytes_per_token() > free // 2:
+        fits //= 2
+    return min(own, fits)
+
+
+def _free_memory() -> int:
+    """Memory in bytes that can be had without swapping; 0 where the system does not say."""
+    try:
+        with Path("/proc/meminfo").open(encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return 0

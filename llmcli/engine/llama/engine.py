@@ -1,0 +1,96 @@
+"""A model and its context as one engine: what chat and probs drive."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmcli.engine.interrupt import AbortFlag
+from llmcli.engine.llama.context import LlamaContext
+from llmcli.engine.llama.model import LlamaModel
+from llmcli.engine.llama.sampler import LlamaSampler
+from llmcli.engine.llama.vocabulary import LlamaVocabulary
+from llmcli.engine.protocol import Progress
+from llmcli.settings.engine import EngineOptions
+from llmcli.settings.sampling import SamplingOptions
+
+
+@dataclass
+class LlamaEngine:
+    """llama.cpp as `Logits` and `Generator`. A context manager."""
+
+    model: LlamaModel
+    context: LlamaContext
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        options: EngineOptions,
+        *,
+        abort: AbortFlag | None = None,
+        on_progress: Progress | None = None,
+    ) -> LlamaEngine:
+        """Load the model at `path` and make a context; errors as in LlamaModel and LlamaContext."""
+        model = LlamaModel(path, options, abort=abort, on_progress=on_progress)
+        try:
+            model.check_generates()
+            return cls(model, LlamaContext(model, options, abort))
+        except BaseException:
+            model.close()
+            raise
+
+    @property
+    def tokenizer(self) -> LlamaVocabulary:
+        """The model's vocabulary."""
+        return self.model.vocabulary
+
+    @property
+    def context_size(self) -> int:
+        """The size of the window in tokens."""
+        return self.context.size
+
+    @property
+    def cached(self) -> Sequence[int]:
+        """The ids in the cache; not to be changed."""
+        return self.context.cached
+
+    def ready(self, wanted: Sequence[int], *, on_progress: Progress | None = None) -> int:
+        """See LlamaContext.ready."""
+        return self.context.ready(wanted, on_progress=on_progress)
+
+    def feed(self, token_id: int) -> None:
+        """See LlamaContext.feed."""
+        self.context.feed(token_id)
+
+    def logits(self) -> NDArray[np.float32]:
+        """See LlamaContext.logits."""
+        return self.context.logits()
+
+    def sampler(self, options: SamplingOptions, prompt: Sequence[int] = ()) -> LlamaSampler:
+        """A sampler chain for one reply; without a seed in the options, with a random one."""
+        seed = options.seed if options.seed is not None and options.seed >= 0 else secrets.randbits(32)
+        return LlamaSampler(self.context, self.tokenizer, options, seed, prompt)
+
+    def ends_reply(self, token_id: int) -> bool:
+        """Whether the token means that the model has finished."""
+        return self.tokenizer.ends_reply(token_id)
+
+    def close(self) -> None:
+        """Free the cache and the model."""
+        self.context.close()
+        self.model.close()
+
+    def __enter__(self) -> LlamaEngine:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,56 @@
+"""The grammar that a reply is kept to: given as GBNF or as a JSON schema, as text or as a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from llmcli.errors import InputError, UsageError
+from llmcli.settings.sampling import SamplingOptions
+
+
+def grammar_text(options: SamplingOptions) -> str | None:
+    """The GBNF that the options ask for, None without any.
+
+    Raises UsageError for more than one of them or a schema that is none, InputError for a file that can't
+    be read.
+    """
+    sources = {
+        "--grammar": options.grammar,
+        "--grammar-file": options.grammar_file,
+        "--json-schema": options.json_schema,
+        "--json-schema-file": options.json_schema_file,
+    }
+    given = [flag for flag, value in sources.items() if value is not None]
+    if not given:
+        return None
+    if len(given) > 1:
+        raise UsageError(f"{given[0]} and {given[1]} can't both be given", hint="a reply has one grammar")
+    source = sources[given[0]]
+    text = _read(source) if isinstance(source, Path) else str(source)
+    return _from_schema(text, given[0]) if "schema" in given[0] else text
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: not UTF-8 at byte {error.start}") from None
+
+
+def _from_schema(text: str, flag: str) -> str:
+    from llama_cpp.llama_grammar import json_schema_to_gbnf
+
+    try:
+        schema = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"{flag}: not JSON: {error}") from None
+    try:
+        return str(json_schema_to_gbnf(json.dumps(schema)))
+    except (ValueError, KeyError, TypeError, AttributeError, AssertionError, RecursionError) as error:
+        raise UsageError(
+            f"{flag}: no grammar can be made of this schema: {error}",
+            hint='a schema is an object: {"type": "object", "properties": {...}}',
+        ) from None

@@ -1,0 +1,67 @@
+"""llama.cpp itself, loaded once and kept quiet: what it logs is collected, not printed."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+# When llama.cpp aborts it prints a debugger's backtrace on stdout, where the user's data goes.
+os.environ.setdefault("GGML_NO_BACKTRACE", "1")
+
+from llama_cpp import llama_cpp
+
+lib: Any = llama_cpp
+"""The C API. ctypes checks its arguments when they are passed; its stubs know too little to check before."""
+
+ERROR = 3
+CONTINUED = 5
+
+
+class LogBook:
+    """The last lines that llama.cpp logged, and where to send new ones while someone wants to see them."""
+
+    def __init__(self) -> None:
+        self.lines: deque[tuple[int, str]] = deque(maxlen=500)
+        self.sink: Callable[[str], None] | None = None
+
+    def add(self, level: int, text: str) -> None:
+        """One message; CONTINUED ones belong to the line before."""
+        if level == CONTINUED and self.lines:
+            last_level, last = self.lines.pop()
+            self.lines.append((last_level, last + text))
+        else:
+            self.lines.append((level, text))
+        if self.sink:
+            self.sink(text)
+
+    def errors(self) -> list[str]:
+        """The error lines, without the function names that llama.cpp begins them with."""
+        lines = (text.strip() for level, text in self.lines if level == ERROR)
+        return [_without_function(line) for line in lines if line]
+
+    def reason(self) -> str:
+        """llama.cpp's own words for what went wrong: its first error, or an empty string."""
+        errors = self.errors()
+        told = [line for line in errors if line.startswith("error loading model: ")]
+        return told[0].removeprefix("error loading model: ") if told else errors[0] if errors else ""
+
+
+def _without_function(line: str) -> str:
+    """`llama_model_load: error ...` -> `error ...`."""
+    name, colon, rest = line.partition(": ")
+    return rest if colon and name.replace("_", "").replace("::", "").isalnum() and "_" in name else line
+
+
+log = LogBook()
+
+
+@lib.llama_log_callback  # type: ignore[untyped-decorator]
+def _collect(level: int, text: bytes, _user_data: object) -> None:
+    # An exception raised in a callback from C is printed and lost, so nothing here may raise.
+    log.add(level, text.decode("utf-8", "replace") if text else "")
+
+
+lib.llama_log_set(_collect, None)
+lib.llama_backend_init()

@@ -1,0 +1,192 @@
+"""A model loaded by llama.cpp: whole, or its vocabulary alone."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+from types import TracebackType
+
+from llmcli.engine.interrupt import AbortFlag
+from llmcli.engine.llama.library import lib, log
+from llmcli.engine.llama.vocabulary import NO_TOKEN, LlamaVocabulary
+from llmcli.engine.protocol import Progress
+from llmcli.errors import EngineError, ModelError
+from llmcli.gguf.header import read_header
+from llmcli.settings.engine import EngineOptions
+
+SPLIT_MODES = {
+    "none": lib.LLAMA_SPLIT_MODE_NONE,
+    "layer": lib.LLAMA_SPLIT_MODE_LAYER,
+    "row": lib.LLAMA_SPLIT_MODE_ROW,
+}
+
+
+class LlamaModel:
+    """A GGUF file in llama.cpp's hands. A context manager; closing frees the memory."""
+
+    def __init__(
+        self,
+        path: Path,
+        options: EngineOptions | None = None,
+        *,
+        vocab_only: bool = False,
+        abort: AbortFlag | None = None,
+        on_progress: Progress | None = None,
+    ) -> None:
+        """Load `path`; with `vocab_only` no weights are read.
+
+        Raises GgufError for a file that is no sound GGUF, ModelError with llama.cpp's own reason when it
+        refuses the model, InterruptedByUser on Ctrl-C.
+        """
+        self._pointer: int | None = None
+        self._file: int | None = None
+        self.path = path
+        self.name = path.name
+        options = options or EngineOptions()
+        header = read_header(path)
+        self.maps_file = not vocab_only and not options.no_mmap
+        self._size = header.size
+        self._pointer = _load(path, options, vocab_only, abort or AbortFlag(), on_progress)
+        if self.maps_file:
+            self._file = os.open(path, os.O_RDONLY)
+        self.vocabulary = LlamaVocabulary(self)
+
+    @property
+    def pointer(self) -> int:
+        """The C model. Raises EngineError after `close`."""
+        if self._pointer is None:
+            raise EngineError(f"{self.name} is closed")
+        return self._pointer
+
+    @property
+    def context_length(self) -> int:
+        """The window that the model was trained for, in tokens."""
+        return int(lib.llama_model_n_ctx_train(self.pointer))
+
+    @property
+    def chat_template(self) -> str | None:
+        """The Jinja source of the model's own chat template."""
+        template = lib.llama_model_chat_template(self.pointer, None)
+        return template.decode("utf-8", "replace") if template else None
+
+    def token_text(self, token_id: int) -> str:
+        """A special token's name, as chat templates write it; empty where the model has none."""
+        if token_id == NO_TOKEN:
+            return ""
+        return self.vocabulary.piece(token_id).decode("utf-8", "replace")
+
+    def check_generates(self) -> None:
+        """Raise ModelError unless this is a model that predicts the next token of a text."""
+        pointer = self.pointer
+        if lib.llama_model_has_encoder(pointer):
+            reason = "an encoder-decoder model"
+        elif not lib.llama_model_has_decoder(pointer) or self.vocabulary.kind == lib.LLAMA_VOCAB_TYPE_WPM:
+            reason = "an encoder: it makes embeddings"
+        elif lib.llama_model_is_diffusion(pointer):
+            reason = "a diffusion model"
+        else:
+            return
+        raise ModelError(
+            f"{self.name} does not predict the next token (it is {reason})",
+            hint="tokenize and detokenize work with it; chat and probs need a causal language model",
+        )
+
+    def check_file(self) -> None:
+        """Raise EngineError if the mapped file has been cut short: reading its end would kill the process."""
+        if self._file is not None and os.fstat(self._file).st_size < self._size:
+            raise EngineError(
+                f"{self.path} became shorter while it was in use",
+                hint="load the model again; with --no-mmap llmcli keeps a copy in memory",
+            )
+
+    def kv_bytes_per_token(self, bytes_per_value: float = 2.0) -> int:
+        """About how much memory a token takes in the KV cache, for a model without tricks."""
+        pointer = self.pointer
+        heads = max(1, lib.llama_model_n_head(pointer))
+        width = lib.llama_model_n_embd(pointer) * lib.llama_model_n_head_kv(pointer) // heads
+        return int(2 * lib.llama_model_n_layer(pointer) * width * bytes_per_value)
+
+    def close(self) -> None:
+        """Free the model. Whatever was made from it raises EngineError from now on."""
+        if self._pointer is not None:
+            lib.llama_model_free(self._pointer)
+            self._pointer = None
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def __enter__(self) -> LlamaModel:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def supports_gpu() -> bool:
+    """Whether the installed build of llama.cpp can put layers on a GPU."""
+    return bool(lib.llama_supports_gpu_offload())
+
+
+def _load(
+    path: Path,
+    options: EngineOptions,
+    vocab_only: bool,
+    abort: AbortFlag,
+    on_progress: Progress | None,
+) -> int:
+    params = lib.llama_model_default_params()
+    params.vocab_only = vocab_only
+    layers = options.n_gpu_layers
+    params.n_gpu_layers = layers if isinstance(layers, int) else -1
+    params.split_mode = SPLIT_MODES[options.split_mode]
+    params.main_gpu = options.main_gpu
+    params.load_mode = _load_mode(options)
+    shares = _tensor_split(options.tensor_split)
+    params.tensor_split = shares
+
+    @lib.llama_progress_callback  # type: ignore[untyped-decorator]
+    def progress(done: float, _user_data: object) -> bool:
+        if on_progress and not abort.is_set:
+            on_progress(done)
+        return not abort.is_set
+
+    params.progress_callback = progress
+    log.lines.clear()
+    abort.is_set = False
+    abort.in_call = True
+    try:
+        pointer = lib.llama_model_load_from_file(os.fsencode(path), params)
+    finally:
+        abort.in_call = False
+    if abort.is_set:
+        if pointer is not None:
+            lib.llama_model_free(pointer)
+        abort.check()
+    if pointer is None:
+        raise ModelError(
+            f"{path}: llama.cpp can't load it: {log.reason() or 'no reason given'}",
+            hint="--debug shows all that llama.cpp says",
+        )
+    return int(pointer)
+
+
+def _load_mode(options: EngineOptions) -> int:
+    if options.mlock:
+        mode = lib.LLAMA_LOAD_MODE_MLOCK if options.no_mmap else lib.LLAMA_LOAD_MODE_MMAP_MLOCK
+    else:
+        mode = lib.LLAMA_LOAD_MODE_NONE if options.no_mmap else lib.LLAMA_LOAD_MODE_AUTO
+    return int(mode)
+
+
+def _tensor_split(shares: tuple[float, ...]) -> ctypes.Array[ctypes.c_float] | None:
+    """The array that llama.cpp reads for every device it might have; None leaves the split to llama.cpp."""
+    if not shares:
+        return None
+    devices: int = lib.llama_max_devices()
+    return (ctypes.c_float * devices)(*shares[:devices])

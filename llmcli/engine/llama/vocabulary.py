@@ -1,0 +1,143 @@
+"""A GGUF's vocabulary, as llama.cpp reads it: the Tokenizer that everything else uses."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TYPE_CHECKING
+
+from llmcli.engine.llama.deep_stack import SHALLOW, call_deep, longest_unbroken
+from llmcli.engine.llama.library import lib
+from llmcli.errors import EngineError, InputError, UsageError
+
+if TYPE_CHECKING:
+    from llmcli.engine.llama.model import LlamaModel
+
+NO_TOKEN = -1
+INT32_MIN = -(2**31)
+CONTROL = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
+"""What llama.cpp parses only on request; user-defined tokens it always parses."""
+
+
+class LlamaVocabulary:
+    """Encodes and decodes; every id is checked before it reaches C."""
+
+    def __init__(self, model: LlamaModel) -> None:
+        # The model owns the C vocabulary: held here so that it lives as long.
+        self._model = model
+        vocab = lib.llama_model_get_vocab(model.pointer)
+        if vocab is None:
+            raise EngineError(f"{model.name} has no vocabulary")
+        self.name = model.name
+        self.n_tokens: int = lib.llama_vocab_n_tokens(vocab)
+        self.kind: int = lib.llama_vocab_type(vocab)
+        self.bos: int = lib.llama_vocab_bos(vocab)
+        self.eos: int = lib.llama_vocab_eos(vocab)
+        self.sep: int = lib.llama_vocab_sep(vocab)
+        self.adds_bos = bool(lib.llama_vocab_get_add_bos(vocab))
+        self.adds_eos = bool(lib.llama_vocab_get_add_eos(vocab))
+        self._pieces: dict[int, bytes] = {}
+        self._special: dict[int, bool] = {}
+        self.adds_space_prefix = self._puts_space_before()
+
+    @property
+    def pointer(self) -> int:
+        """The C vocabulary. Raises EngineError after the model was closed."""
+        return int(lib.llama_model_get_vocab(self._model.pointer))
+
+    def encode(
+        self,
+        text: bytes,
+        *,
+        parse_special: bool = True,
+        bos: bool | None = None,
+        eos: bool | None = None,
+    ) -> list[int]:
+        """The ids of `text`; see Tokenizer.
+
+        Raises UsageError where a BOS or EOS is asked for that the vocabulary does not have, InputError for a
+        text of 2 GB or one that would overflow every stack.
+        """
+        ids = self._encode(text, parse_special) if text else []
+        # llama.cpp adds them itself on request, but aborts where the token does not exist.
+        word_piece = self.kind == lib.LLAMA_VOCAB_TYPE_WPM
+        if self._wanted(bos, self.adds_bos or word_piece, self.bos, "BOS"):
+            ids.insert(0, self.bos)
+        end = self.sep if word_piece else self.eos
+        if self._wanted(eos, self.adds_eos or word_piece, end, "EOS"):
+            ids.append(end)
+        return ids
+
+    def piece(self, token_id: int) -> bytes:
+        """The bytes of a token; of a special token its name. Raises UsageError for an id out of range."""
+        piece = self._pieces.get(token_id)
+        if piece is None:
+            piece = self._pieces[token_id] = self._read_piece(token_id)
+        return piece
+
+    def is_special(self, token_id: int) -> bool:
+        """Whether it is a control token. Raises UsageError for an id out of range."""
+        special = self._special.get(token_id)
+        if special is None:
+            self._check(token_id)
+            attributes = lib.llama_vocab_get_attr(self.pointer, token_id)
+            special = self._special[token_id] = bool(attributes & CONTROL)
+        return special
+
+    def attributes(self, token_id: int) -> int:
+        """llama.cpp's LLAMA_TOKEN_ATTR_* bits. Raises UsageError for an id out of range."""
+        self._check(token_id)
+        return int(lib.llama_vocab_get_attr(self.pointer, token_id))
+
+    def ends_reply(self, token_id: int) -> bool:
+        """Whether the token ends a generation (EOS, EOT, ...). Raises UsageError for an id out of range."""
+        self._check(token_id)
+        return bool(lib.llama_vocab_is_eog(self.pointer, token_id))
+
+    def special_ids(self) -> list[int]:
+        """Every control token."""
+        return [i for i in range(self.n_tokens) if self.is_special(i)]
+
+    def _check(self, token_id: int) -> None:
+        if not 0 <= token_id < self.n_tokens:
+            raise UsageError(
+                f"token id {token_id} is not in the vocabulary of {self.name}",
+                hint=f"its ids run from 0 to {self.n_tokens - 1}",
+            )
+
+    def _wanted(self, asked: bool | None, default: bool, token_id: int, what: str) -> bool:
+        if asked and token_id == NO_TOKEN:
+            raise UsageError(f"the vocabulary of {self.name} has no {what} token")
+        return (default if asked is None else asked) and token_id != NO_TOKEN
+
+    def _encode(self, text: bytes, parse_special: bool) -> list[int]:
+        if len(text) >= 2**31 - 1:
+            raise InputError("a text of 2 GB or more can't be tokenized as one", hint="split it into lines")
+        depth = longest_unbroken(text) if len(text) > SHALLOW else len(text)
+        return call_deep(lambda: self._tokenize(text, parse_special), depth)
+
+    def _tokenize(self, text: bytes, parse_special: bool) -> list[int]:
+        # Most tokens stand for several bytes; where they do not, llama.cpp says how many there are.
+        room = len(text) // 2 + 16
+        while True:
+            buffer = (lib.llama_token * room)()
+            n = lib.llama_tokenize(self.pointer, text, len(text), buffer, room, False, parse_special)
+            if n >= 0:
+                return list(buffer[:n])
+            if n == INT32_MIN:
+                raise InputError("the text has more than 2 billion tokens", hint="split it into lines")
+            room = -n
+
+    def _read_piece(self, token_id: int) -> bytes:
+        self._check(token_id)
+        room = 32
+        while True:
+            buffer = ctypes.create_string_buffer(room)
+            n = lib.llama_token_to_piece(self.pointer, token_id, buffer, room, 0, True)
+            if n >= 0:
+                return buffer.raw[:n]
+            room = -n
+
+    def _puts_space_before(self) -> bool:
+        """Whether encoding puts a space before a text: found out by trying, as metadata may be silent."""
+        ids = self._encode(b"a", False)
+        return b"".join(map(self.piece, ids)) == b" a"

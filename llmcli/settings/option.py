@@ -1,0 +1,76 @@
+"""What an option is: flags, the values allowed, a default, a line of help; and groups of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from llmcli.errors import UsageError
+from llmcli.settings.values import Parse
+
+Group = TypeVar("Group")
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: its flags, what a text given for it means, and a line of help.
+
+    `parse` turns the text of a flag into the value, or raises ValueError saying which values are
+    allowed. A `repeatable` option collects its values in a tuple; a `switch` takes no text and
+    means True.
+    """
+
+    flags: tuple[str, ...]
+    help: str
+    parse: Parse
+    metavar: str
+    repeatable: bool = False
+    switch: bool = False
+
+
+def option(
+    default: Any,
+    *flags: str,
+    help: str,  # noqa: A002 - the word Typer and argparse use
+    parse: Parse,
+    metavar: str = "TEXT",
+    repeatable: bool = False,
+    switch: bool = False,
+) -> Any:
+    """A dataclass field that is an option; `default` is the value when nobody gives one."""
+    metadata = {"option": Option(flags, help, parse, metavar, repeatable, switch)}
+    return field(default=default, metadata=metadata)
+
+
+def options_of(group: type) -> dict[str, tuple[Option, Any]]:
+    """The options of a group with their defaults, by field name, in order."""
+    return {f.name: (f.metadata["option"], f.default) for f in fields(group)}
+
+
+def build(group: type[Group], given: Mapping[str, Any]) -> Group:
+    """A group from the texts given for its options (absent or None: the default).
+
+    Raises UsageError naming the flag, the value and the values allowed.
+    """
+    values = {}
+    for name, (opt, default) in options_of(group).items():
+        raw = given.get(name)
+        if raw is None or (opt.repeatable and not raw):
+            values[name] = default
+        elif opt.switch:
+            values[name] = bool(raw)
+        elif opt.repeatable:
+            values[name] = tuple(parse_value(opt, text) for text in raw)
+        else:
+            values[name] = parse_value(opt, raw)
+    return group(**values)
+
+
+def parse_value(opt: Option, text: str) -> Any:
+    """The value that `text` means for an option. Raises UsageError."""
+    try:
+        return opt.parse(text)
+    except ValueError as error:
+        flag = next((f for f in opt.flags if f.startswith("--")), opt.flags[0])
+        raise UsageError(f"{flag} {text}: {error}") from None

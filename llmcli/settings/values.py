@@ -1,0 +1,114 @@
+"""What the text of an option may mean: parsers whose ValueError says which values are allowed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Parse = Callable[[str], Any]
+
+
+def number(low: float = -math.inf, high: float = math.inf, *, above: bool = False) -> Parse:
+    """A finite number in [low, high], or in (low, high] with `above`."""
+    if above:
+        allowed = f"a number above {low:g}"
+    elif low == -math.inf:
+        allowed = "a finite number"
+    else:
+        allowed = f"a number from {low:g}" + (" up" if high == math.inf else f" to {high:g}")
+
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or not low <= value <= high or (above and value == low):
+            raise ValueError(f"must be {allowed}")
+        return value
+
+    return parse
+
+
+def integer(low: int, high: int = 2**31 - 1, **words: Any) -> Parse:
+    """A whole number in [low, high], or one of the words, each with the value it stands for."""
+    allowed = f"a whole number from {low}" + (" up" if high == 2**31 - 1 else f" to {high}")
+    allowed += "".join(f" or {word}" for word in words)
+
+    def parse(text: str) -> Any:
+        if text in words:
+            return words[text]
+        try:
+            value = int(text)
+        except ValueError:
+            value = low - 1
+        if not low <= value <= high:
+            raise ValueError(f"must be {allowed}")
+        return value
+
+    return parse
+
+
+def choice(*names: str) -> Parse:
+    """One of the names."""
+
+    def parse(text: str) -> str:
+        if text not in names:
+            raise ValueError(f"must be one of {', '.join(names)}")
+        return text
+
+    return parse
+
+
+def text_value(text: str) -> str:
+    """Any text."""
+    return text
+
+
+def nonempty(text: str) -> str:
+    """Any text but the empty one."""
+    if not text:
+        raise ValueError("must not be empty")
+    return text
+
+
+def file_path(text: str) -> Path:
+    """A path; whether something is there shows itself when it is opened."""
+    return Path(text)
+
+
+def logit_bias(text: str) -> tuple[int, float]:
+    """`ID+BIAS` or `ID-BIAS`, as llama.cpp writes it: `15+2.5`, `15-inf`."""
+    for sign in "+-":
+        id_text, found, bias_text = text.partition(sign)
+        if found and id_text.strip().isdecimal():
+            try:
+                bias = float(sign + bias_text)
+            except ValueError:
+                break
+            if not math.isnan(bias) and bias != math.inf:
+                return int(id_text), bias
+    raise ValueError("must be a token id and a bias: 15+2.5, 15-1 or 15-inf")
+
+
+def lora_adapter(text: str) -> tuple[Path, float]:
+    """`FILE` or `FILE:SCALE`."""
+    path, colon, scale = text.rpartition(":")
+    if colon:
+        try:
+            return Path(path), float(scale)
+        except ValueError:
+            pass  # the colon belongs to the path
+    return Path(text), 1.0
+
+
+def proportions(text: str) -> tuple[float, ...]:
+    """Numbers separated by commas: `3,1`."""
+    try:
+        values = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        values = (-1.0,)
+    if not all(math.isfinite(value) and value >= 0 for value in values):
+        raise ValueError("must be numbers from 0 up, separated by commas: 3,1")
+    return values

@@ -1,0 +1,90 @@
+"""What a tokenizer is to the rest of llmcli: text to ids, ids to bytes.
+
+Bytes come first. A token stands for bytes, and only several tokens together may make up a character; text
+is decoded at the very end (`stream.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from llmcli.errors import InputError
+
+
+class Tokenizer(Protocol):
+    """Text to ids and back.
+
+    Everything that prints or counts tokens, and everything that feeds a model, sees a vocabulary
+    through this.
+    """
+
+    @property
+    def name(self) -> str:
+        """What to call it to the user: the model's file name."""
+        ...
+
+    @property
+    def n_tokens(self) -> int:
+        """The size of the vocabulary; ids run from 0 to n_tokens - 1."""
+        ...
+
+    @property
+    def adds_space_prefix(self) -> bool:
+        """Whether encoding puts a space before the text, as SentencePiece does."""
+        ...
+
+    def encode(
+        self,
+        text: bytes,
+        *,
+        parse_special: bool = True,
+        bos: bool | None = None,
+        eos: bool | None = None,
+    ) -> list[int]:
+        """The ids of `text`.
+
+        `parse_special`: special tokens written in the text become their ids, as in a prompt.
+        `bos`, `eos`: add them, or not; None = as the model asks.
+        """
+        ...
+
+    def piece(self, token_id: int) -> bytes:
+        """The bytes a token stands for; for a special token, its name. UsageError if out of range."""
+        ...
+
+    def is_special(self, token_id: int) -> bool:
+        """Whether a token is a control token: one that no ordinary text becomes."""
+        ...
+
+
+def decode(tokenizer: Tokenizer, ids: Sequence[int]) -> bytes:
+    """The bytes that `ids` stand for, nothing added: the way back from `encode`.
+
+    The one space that a SentencePiece vocabulary puts before a text is taken off again, so that text ->
+    ids -> text is the identity.
+
+    Raises UsageError for an id outside the vocabulary.
+    """
+    text = b"".join(map(tokenizer.piece, ids))
+    if tokenizer.adds_space_prefix and text.startswith(b" "):
+        first = next(i for i in ids if tokenizer.piece(i))
+        if not tokenizer.is_special(first):
+            return text[1:]
+    return text
+
+
+def to_bytes(text: str, what: str = "the text") -> bytes:
+    """The UTF-8 of `text`, as it came: bytes that were no UTF-8 when Python read them come out as they were.
+
+    A lone surrogate that stands for no byte (JSON can spell one: "\\ud800") has no UTF-8 at all. Raises
+    InputError rather than tokenize something else in its place.
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        lone = f"U+{ord(text[error.start]):04X}"
+        raise InputError(
+            f"{what} holds a lone surrogate ({lone}) at character {error.start}",
+            hint="it is half of a character and has no UTF-8; write the whole pair",
+        ) from None
