@@ -7,7 +7,7 @@ rendering, a ``Guard``
 
 1. **hides** every special that a message spells behind one private-use character, chosen to occur
    nowhere else in what goes into the rendering. Nothing can forge it, and a template's ``trim``,
-   ``upper``, ``split`` or slice can neither break it nor see more of it than a letter;
+   ``upper``, ``split`` or slice can't break it;
 2. **marks** where the contents begin and end, in a second rendering, to find specials that template
    and content spell together (``<|im_`` and ``end|>``): the prompt is cut there;
 3. **reveals** the result as parts. Each is tokenized by itself, the literal ones as plain text:
@@ -64,13 +64,13 @@ class Guard:
     """
 
     def __init__(self, specials: Sequence[str], inputs: Iterable[str]) -> None:
-        texts = [*inputs, *specials]
+        self._texts = texts = [*inputs, *specials]
         self._pattern = _any_of(tuple(specials))
         self._longest = max(map(len, specials), default=0)
         self._free = _private_characters(texts)
         self._edge = self._take()
         self._aliases: dict[str, str] = {}
-        self.probe = next(n for n in map(str, count(10**9)) if not any(n in text for text in texts))
+        self.probe = next(number for number in map(str, count(10**9)) if not self._given(number))
         """A number that no input contains: what becomes of it shows what becomes of any content."""
 
     def hide(self, content: str) -> str:
@@ -107,7 +107,8 @@ class Guard:
         """The rendered text in parts: what was hidden is literal, everything else is not."""
         shown = {alias: special for special, alias in self._aliases.items()}
         # A template may write JSON in ASCII ("tojson(ensure_ascii=true)"), and aliases with it.
-        shown |= {_json(alias): _json(special) for alias, special in shown.items()}
+        escaped = {_json(alias): _json(special) for alias, special in shown.items()}
+        shown |= {alias: escaped[alias] for alias in escaped if not self._given(alias)}
         borders = re.compile("(" + "|".join(map(re.escape, [self._edge, *shown])) + ")")
         parts = tuple(
             Part(shown.get(piece, piece), literal=piece in shown)
@@ -127,6 +128,9 @@ class Guard:
             raise TemplateError("the conversation uses all of Unicode's private-use characters")
         return character
 
+    def _given(self, text: str) -> bool:
+        return any(text in given for given in self._texts)
+
     def _straddled(self, text: str, edge: int) -> bool:
         """Whether a special begins before ``edge`` and ends behind it."""
         if self._pattern is None:
@@ -145,14 +149,11 @@ def _any_of(specials: tuple[str, ...]) -> re.Pattern[str] | None:
     return re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
 
-def _private_characters(texts: Sequence[str]) -> Iterator[str]:
-    """The private-use characters of planes 15 and 16 that no text contains, escaped or not."""
+def _private_characters(texts: Iterable[str]) -> Iterator[str]:
+    """The private-use characters of planes 15 and 16 that no text contains."""
     taken = set[str]().union(*texts)
     for plane in (range(0xF0000, 0xFFFFE), range(0x100000, 0x10FFFE)):
-        for character in map(chr, plane):
-            if character in taken or any(_json(character) in text for text in texts):
-                continue
-            yield character
+        yield from (character for character in map(chr, plane) if character not in taken)
 
 
 def _json(text: str) -> str:

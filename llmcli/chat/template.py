@@ -163,18 +163,26 @@ class _Rendering:
             raise _failure(template.name, _described(error)) from error
 
     def _lost(self, messages: Sequence[Message], layout: _Layout, text: str) -> str | None:
-        """The role of a message that the template passed over in silence, if any."""
+        """The role of a message that the template passed over in silence, if any.
+
+        Templates edit what they show, and a short text may stand in the prompt by chance: so it is
+        asked of numbers in the messages' places. One that won't take them is asked of its text.
+        """
         last_user = max((i for i, m in enumerate(messages) if m.role == USER), default=None)
-        for index, message in enumerate(messages):
-            if message.role != SYSTEM and index != last_user:
-                continue
-            if message.content.strip() in text and not _spells_typed(message.content, text):
-                continue
-            # Perhaps the template shows it, but edited: what does it do with a neutral text?
-            probe = replace(message, content=self.guard.probe)
-            probed = self.text([*messages[:index], probe, *messages[index + 1 :]], layout)
-            if probe.content not in probed or _spells_typed(probe.content, probed):
-                return message.role
+        probes = {
+            index: replace(message, content=f"{self.guard.probe}{index:09}")
+            for index, message in enumerate(messages)
+            if message.role == SYSTEM or index == last_user
+        }
+        asked = [probes.get(index, message) for index, message in enumerate(messages)]
+        try:
+            answer = self.text(asked, layout)
+        except TemplateError:
+            asked, answer = list(messages), text
+        for index in probes:
+            content = asked[index].content.strip()
+            if content not in answer or str(_typed(content)) in answer:  # a list, printed as one
+                return asked[index].role
         return None
 
 
@@ -196,11 +204,6 @@ def _as_dict(message: Message, layout: _Layout) -> dict[str, object]:
 
 def _typed(content: str) -> list[dict[str, str]]:
     return [{"type": "text", "text": content}]
-
-
-def _spells_typed(content: str, text: str) -> bool:
-    """Whether the template wrote a list of parts down as Python shows it."""
-    return str(_typed(content)) in text
 
 
 def _mapped(change: Callable[[str], str], message: Message) -> Message:

@@ -7,9 +7,20 @@ is decoded at the very end (`stream.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from llmcli.errors import InputError
+
+
+@dataclass(frozen=True)
+class SpecialToken:
+    """A control token: its text, and whether it swallows the white space before and after it."""
+
+    id: int
+    text: bytes
+    strips_left: bool = False
+    strips_right: bool = False
 
 
 class Tokenizer(Protocol):
@@ -55,6 +66,10 @@ class Tokenizer(Protocol):
 
     def is_special(self, token_id: int) -> bool:
         """Whether a token is a control token: one that no ordinary text becomes."""
+        ...
+
+    def special_tokens(self) -> Sequence[SpecialToken]:
+        """Every control token that has a text, the longest text first."""
         ...
 
 

@@ -60,7 +60,7 @@ def test_what_a_message_spells_is_literal(content: str, expected: list[str]) -> 
         ("m.content | tojson(ensure_ascii=true)", ['" a', "«</s>»", 'b "']),
         ("m.content.split('b')[0]", [" a", "«</s>»"]),
         ("m.content ~ '</s>'", [" a", "«</s>»", "b </s>"]),
-        ("m.content[:3]", [" a", "«</s>»"]),
+        ("m.content[:99]", [" a", "«</s>»", "b "]),
     ],
 )
 def test_it_stays_so_whatever_the_template_does(expression: str, expected: list[str]) -> None:

@@ -122,7 +122,7 @@ class TestSystemMessage:
 
     def test_a_template_that_never_shows_the_user_s_words_is_refused(self) -> None:
         """The model would answer something that nobody asked."""
-        assert "leaves the user message out" in failure("Hello!", *said("Hi")).message
+        assert "leaves the user message out" in failure("Hello!", *said("Hell")).message
 
 
 class TestVariables:
@@ -171,6 +171,15 @@ class TestVariables:
         source = "{{ strftime_now('%H:%M:%S.%f') }}{{ messages[0].content }}"
         template = ChatTemplate.from_source(source, name="clock", bos="", eos="")
         assert template.render(said("x")) == template.render(said("x"))
+
+    def test_a_list_of_parts_is_no_text(self) -> None:
+        """A template that prints whatever content it is given does not take typed parts."""
+        source = (
+            "{% for m in messages %}{% if m.content is string and m.role == 'system' %}"
+            "{{ raise_exception('no system') }}{% endif %}{{ m.content }};{% endfor %}"
+        )
+        prompt = compiled(source).render(CONVERSATION[:2])
+        assert prompt.text == "Speak like a pirate.\n\nWho are you?;"
 
     def test_contents_as_typed_parts(self) -> None:
         """Templates of multimodal models may take contents as lists only."""

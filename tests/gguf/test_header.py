@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import time
@@ -460,14 +461,23 @@ def test_what_is_no_readable_file_is_refused(tmp_path: Path) -> None:
         assert caught.value.message == f"{path}: {message}"
 
 
-def test_unreadable_file_is_refused(tmp_path: Path) -> None:
-    """A file without permission to read is named as that."""
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [(errno.EACCES, "permission denied"), (errno.EIO, "can't be read: Input/output error")],
+)
+def test_unreadable_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, message: str
+) -> None:
+    """What the system refuses is said; forced here, because root may read everything."""
+
+    def refuse(path: Path, mode: str) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
     path = write_sample(tmp_path / "model.gguf")
-    path.chmod(0)
-    if os.access(path, os.R_OK):
-        pytest.skip("root may read everything")
-    with pytest.raises(GgufError, match=r"model\.gguf: permission denied"):
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(GgufError) as caught:
         read_header(path)
+    assert caught.value.message == f"{path}: {message}"
 
 
 # Hostile files

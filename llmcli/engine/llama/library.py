@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 # When llama.cpp aborts it prints a debugger's backtrace on stdout, where the user's data goes.
@@ -55,6 +57,25 @@ def _without_function(line: str) -> str:
 
 
 log = LogBook()
+
+
+@contextmanager
+def said_on_stderr() -> Iterator[Callable[[], str]]:
+    """What C code writes straight to file descriptor 2 within the block, for the few calls that do not log.
+
+    Yields a function that gives the text once the block is left.
+    """
+    said = b""
+    with tempfile.TemporaryFile() as catcher:
+        before = os.dup(2)
+        os.dup2(catcher.fileno(), 2)
+        try:
+            yield lambda: said.decode("utf-8", "replace")
+        finally:
+            os.dup2(before, 2)
+            os.close(before)
+            catcher.seek(0)
+            said = catcher.read()
 
 
 @lib.llama_log_callback  # type: ignore[untyped-decorator]

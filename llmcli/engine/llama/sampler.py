@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.grammar import grammar_text
-from llmcli.engine.llama.library import lib, log
+from llmcli.engine.llama.library import lib, said_on_stderr
 from llmcli.engine.llama.vocabulary import LlamaVocabulary
 from llmcli.engine.protocol import Stage
 from llmcli.errors import EngineError, UsageError
@@ -157,11 +157,12 @@ class LlamaSampler:
         text = grammar_text(options)
         if text is None:
             return None
-        log.lines.clear()
-        pointer = lib.llama_sampler_init_grammar(self._vocabulary.pointer, text.encode(), b"root")
+        with said_on_stderr() as said:
+            pointer = lib.llama_sampler_init_grammar(self._vocabulary.pointer, text.encode(), b"root")
         if not pointer:
+            reason = said().strip().partition("\n")[0].removeprefix("parse: error parsing grammar: ")
             raise UsageError(
-                f"the grammar does not parse: {log.reason() or 'llama.cpp gives no reason'}",
+                f"the grammar does not parse: {reason or 'it has no rule called root'}",
                 hint='it must be GBNF with a rule called root: root ::= "yes" | "no"',
             )
         return pointer
@@ -182,7 +183,7 @@ def _stage(name: str, params: dict[str, Any], array: Any) -> Stage:
 
 
 def _rows(vocabulary: LlamaVocabulary, o: SamplingOptions, n_ctx: int, seed: int) -> list[_Row]:
-    """The samplers that do something, in order. Greedy choice needs none of those that only leave some out."""
+    """The samplers that do something, in order; a greedy choice needs none that only leave some out."""
     look_back = n_ctx if o.repeat_last_n < 0 else o.repeat_last_n
     biases = [*o.logit_bias, *((i, -math.inf) for i in _suppressed(vocabulary))]
     penalties = {

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from llmcli.engine.llama.deep_stack import SHALLOW, call_deep, longest_unbroken
 from llmcli.engine.llama.library import lib
 from llmcli.errors import EngineError, InputError, UsageError
+from llmcli.tokens.tokenizer import SpecialToken
 
 if TYPE_CHECKING:
     from llmcli.engine.llama.model import LlamaModel
@@ -37,6 +39,7 @@ class LlamaVocabulary:
         self.adds_eos = bool(lib.llama_vocab_get_add_eos(vocab))
         self._pieces: dict[int, bytes] = {}
         self._special: dict[int, bool] = {}
+        self._special_tokens: list[SpecialToken] | None = None
         self.adds_space_prefix = self._puts_space_before()
 
     @property
@@ -93,9 +96,18 @@ class LlamaVocabulary:
         self._check(token_id)
         return bool(lib.llama_vocab_is_eog(self.pointer, token_id))
 
-    def special_ids(self) -> list[int]:
-        """Every control token."""
-        return [i for i in range(self.n_tokens) if self.is_special(i)]
+    def special_tokens(self) -> Sequence[SpecialToken]:
+        """Every control token that has a text, the longest text first."""
+        if self._special_tokens is None:
+            found = []
+            for token_id in range(self.n_tokens):
+                attributes = lib.llama_vocab_get_attr(self.pointer, token_id)
+                if attributes & CONTROL and (text := self.piece(token_id)):
+                    left = bool(attributes & lib.LLAMA_TOKEN_ATTR_LSTRIP)
+                    right = bool(attributes & lib.LLAMA_TOKEN_ATTR_RSTRIP)
+                    found.append(SpecialToken(token_id, text, left, right))
+            self._special_tokens = sorted(found, key=lambda token: -len(token.text))
+        return self._special_tokens
 
     def _check(self, token_id: int) -> None:
         if not 0 <= token_id < self.n_tokens:

@@ -1,0 +1,71 @@
+"""What a turn gives: events while it runs, and the reply at its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from llmcli.chat.messages import Message
+
+FinishReason = Literal["stop", "length", "cancelled"]
+"""The model ended (or a stop string came); a limit or the window's end was reached; Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Tokens: of the prompt, those evaluated for it and those the cache had, those of the reply."""
+
+    prompt_tokens: int
+    evaluated_tokens: int
+    completion_tokens: int
+
+    @property
+    def cached_tokens(self) -> int:
+        """Tokens of the prompt that did not have to be evaluated."""
+        return self.prompt_tokens - self.evaluated_tokens
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Seconds: evaluating the prompt, until the first token, writing the reply."""
+
+    prefill: float
+    first_token: float
+    decode: float
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A finished (or cancelled) reply."""
+
+    message: Message
+    finish_reason: FinishReason
+    usage: Usage
+    timings: Timings
+    seed: int
+    context_size: int
+    context_used: int
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Event: one token of the reply, and the text that can be shown after it.
+
+    `shown` are stretches of text, each with whether it is thinking. It is empty while characters are
+    incomplete or a stop string may have begun; what is still held back when the reply ends comes in a last
+    event without a token.
+    """
+
+    id: int | None
+    piece: bytes
+    shown: tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Event: something the user should know."""
+
+    text: str
+
+
+Event = Generated | Notice | Reply

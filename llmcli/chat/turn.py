@@ -1,0 +1,128 @@
+"""One turn: a prompt is evaluated, and a reply written token by token, until something ends it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+
+from llmcli.chat.messages import ASSISTANT, Message
+from llmcli.chat.reply import FinishReason, Generated, Reply, Timings, Usage
+from llmcli.chat.thinking import ThinkingSplitter
+from llmcli.engine.interrupt import AbortFlag
+from llmcli.engine.plan import plan
+from llmcli.engine.protocol import Generator, Progress
+from llmcli.engine.reuse import reuse
+from llmcli.errors import InterruptedByUser, WindowFullError
+from llmcli.settings.sampling import SamplingOptions
+from llmcli.tokens.stream import TextStream
+
+
+def take_turn(
+    engine: Generator,
+    prompt: Sequence[int],
+    options: SamplingOptions,
+    abort: AbortFlag,
+    *,
+    thinking_opened: bool = False,
+    on_prefill: Progress | None = None,
+) -> Iterator[Generated | Reply]:
+    """Evaluate `prompt` and write a reply: each token as it comes, and the Reply last.
+
+    What the cache holds of the prompt is not evaluated again. Ctrl-C ends the turn with what there is.
+    `thinking_opened`: the prompt ends inside a `<think>`. Raises WindowFullError, before anything is
+    evaluated, for a prompt that leaves no room for a reply.
+    """
+    wanted = reuse(engine.cached, prompt, engine.tokenizer)
+    if len(wanted) >= engine.context_size:
+        raise WindowFullError(
+            f"the conversation has {len(wanted):,} tokens and leaves no room for a reply "
+            f"in the window of {engine.context_size:,}",
+            hint="begin a new conversation, shorten the message, or ask for a larger window with -c",
+        )
+    with abort.deferred():
+        yield from _Turn(engine, wanted, options, abort, thinking_opened).run(on_prefill)
+
+
+class _Turn:
+    """The state of a turn while it runs."""
+
+    def __init__(
+        self,
+        engine: Generator,
+        prompt: Sequence[int],
+        options: SamplingOptions,
+        abort: AbortFlag,
+        thinking_opened: bool,
+    ) -> None:
+        self.engine, self.prompt, self.options, self.abort = engine, prompt, options, abort
+        self.stream = TextStream(options.stop)
+        self.splitter = ThinkingSplitter(opened=thinking_opened)
+        self.answer: list[str] = []
+        self.thoughts: list[str] = []
+        self.n_tokens = 0
+        self.finish_reason: FinishReason = "cancelled"
+
+    def run(self, on_prefill: Progress | None) -> Iterator[Generated | Reply]:
+        kept = plan(self.engine.cached, self.prompt, can_shift=False).kept
+        sampler = self.engine.sampler(self.options, self.prompt)
+        started = time.perf_counter()
+        prefilled = first_token = 0.0
+        try:
+            evaluated = self.engine.ready(self.prompt, on_progress=on_prefill)
+            prefilled = time.perf_counter() - started
+            while not self._is_over(token_id := sampler.sample()):
+                first_token = first_token or time.perf_counter() - started
+                yield self._generated(token_id)
+                if self._has_ended():
+                    break
+                self.engine.feed(token_id)
+        except InterruptedByUser:
+            evaluated = evaluated if prefilled else max(0, len(self.engine.cached) - kept)
+        finally:
+            sampler.close()
+        decode = time.perf_counter() - started - prefilled
+        if rest := self._sorted(self.stream.finish(), final=True):
+            yield Generated(None, b"", rest)
+        yield Reply(
+            message=Message(ASSISTANT, "".join(self.answer), "".join(self.thoughts)),
+            finish_reason=self.finish_reason,
+            usage=Usage(len(self.prompt), evaluated, self.n_tokens),
+            timings=Timings(prefilled, first_token, decode),
+            seed=sampler.seed,
+            context_size=self.engine.context_size,
+            context_used=len(self.engine.cached),
+        )
+
+    def _is_over(self, token_id: int) -> bool:
+        """Whether the model says with this token that it has finished."""
+        if self.engine.ends_reply(token_id):
+            self.finish_reason = "stop"
+            return True
+        return False
+
+    def _generated(self, token_id: int) -> Generated:
+        """Count a token of the reply, and sort out what can be shown after it."""
+        self.n_tokens += 1
+        tokenizer = self.engine.tokenizer
+        # A control token in the middle of a reply says something to a program, not to the reader.
+        piece = b"" if tokenizer.is_special(token_id) else tokenizer.piece(token_id)
+        return Generated(token_id, tokenizer.piece(token_id), self._sorted(self.stream.push(piece)))
+
+    def _has_ended(self) -> bool:
+        """Whether something other than the model ends the reply here."""
+        if self.stream.stopped is not None:
+            self.finish_reason = "stop"
+        elif self.n_tokens == self.options.predict or len(self.engine.cached) >= self.engine.context_size:
+            self.finish_reason = "length"
+        elif not self.abort.is_set:
+            return False
+        return True
+
+    def _sorted(self, text: str, *, final: bool = False) -> tuple[tuple[str, bool], ...]:
+        """New text as stretches of answer and thinking."""
+        stretches = self.splitter.push(text)
+        if final:
+            stretches += self.splitter.finish()
+        for stretch, thinking in stretches:
+            (self.thoughts if thinking else self.answer).append(stretch)
+        return tuple(stretches)

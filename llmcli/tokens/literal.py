@@ -1,0 +1,77 @@
+"""Tokenizing a prompt of which some parts are literal: text that must never become a special token.
+
+A prompt is written by a chat template, whose special tokens are meant, and by people, whose text is text even
+where it spells `<|im_end|>`. The special tokens are found here as llama.cpp finds them (the longest first,
+each swallowing the white space it swallows), but only where the template wrote them; what lies between two of
+them is tokenized whole, so that the border between template and content changes no token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llmcli.tokens.tokenizer import SpecialToken, Tokenizer
+
+Fragment = tuple[int, int] | SpecialToken
+"""A stretch [start, end) of ordinary text, or the special token between two of them."""
+
+_SPACE = b" \t\n\v\f\r"
+
+
+def encode_parts(tokenizer: Tokenizer, parts: Sequence[tuple[bytes, bool]]) -> list[int]:
+    """The ids of the parts joined; each is its bytes and whether they are literal. Adds no BOS or EOS.
+
+    A special token is meant where it stands whole inside one part that is not literal.
+    """
+    text = b"".join(part for part, _ in parts)
+    if len(parts) == 1 and not parts[0][1]:
+        return tokenizer.encode(text, bos=False, eos=False)
+    meant = _ranges(parts)
+    fragments: list[Fragment] = [(0, len(text))]
+    for special in tokenizer.special_tokens():
+        if special.text in text:
+            fragments = [piece for f in fragments for piece in _split(text, f, special, meant)]
+    ids: list[int] = []
+    for fragment in fragments:
+        if isinstance(fragment, SpecialToken):
+            ids.append(fragment.id)
+        else:
+            start, end = fragment
+            ids += tokenizer.encode(text[start:end], parse_special=False, bos=False, eos=False)
+    return ids
+
+
+def _ranges(parts: Sequence[tuple[bytes, bool]]) -> list[tuple[int, int]]:
+    """Where the parts that are not literal stand in the text."""
+    ranges, at = [], 0
+    for part, literal in parts:
+        if not literal:
+            ranges.append((at, at + len(part)))
+        at += len(part)
+    return ranges
+
+
+def _split(
+    text: bytes, fragment: Fragment, special: SpecialToken, meant: Sequence[tuple[int, int]]
+) -> list[Fragment]:
+    """A fragment, split at every place where `special` is meant."""
+    if isinstance(fragment, SpecialToken):
+        return [fragment]
+    start, end = fragment
+    pieces: list[Fragment] = []
+    look = start
+    while (at := text.find(special.text, look, end)) >= 0:
+        after = at + len(special.text)
+        if not any(begin <= at and after <= stop for begin, stop in meant):
+            look = at + 1
+            continue
+        left = len(text[start:at].rstrip(_SPACE)) + start if special.strips_left else at
+        if left > start:
+            pieces.append((start, left))
+        pieces.append(special)
+        if special.strips_right:
+            after = end - len(text[after:end].lstrip(_SPACE))
+        start = look = after
+    if start < end:
+        pieces.append((start, end))
+    return pieces
