@@ -67,7 +67,7 @@ class CheckError(LlmcliError):
     """A check that the user asked for does not hold."""
 
 
-class InterruptedByUser(LlmcliError):
+class InterruptedByUser(LlmcliError):  # noqa: N818 - the user's wish, not an error
     """Ctrl-C, after everything that was produced has been kept."""
 
     exit_code = 130

@@ -74,19 +74,23 @@ class Tokenizer(Protocol):
 
 
 def decode(tokenizer: Tokenizer, ids: Sequence[int]) -> bytes:
-    """The bytes that `ids` stand for, nothing added: the way back from `encode`.
+    """The bytes that `ids` stand for: the way back from `encode`.
 
-    The one space that a SentencePiece vocabulary puts before a text is taken off again, so that text ->
-    ids -> text is the identity.
-
-    Raises UsageError for an id outside the vocabulary.
+    What `encode` puts in by itself is taken off again: a BOS at the beginning and an EOS at the end, where
+    the model asks for them, and the one space that a SentencePiece vocabulary puts at the beginning and after
+    a special token. So text -> ids -> text is the identity. Raises UsageError for an id outside the
+    vocabulary.
     """
-    text = b"".join(map(tokenizer.piece, ids))
-    if tokenizer.adds_space_prefix and text.startswith(b" "):
-        first = next(i for i in ids if tokenizer.piece(i))
-        if not tokenizer.is_special(first):
-            return text[1:]
-    return text
+    lead, tail = tokenizer.encode(b"", eos=False), tokenizer.encode(b"", bos=False)
+    begin = len(lead) if lead and list(ids[: len(lead)]) == lead else 0
+    end = len(ids) - (len(tail) if tail and list(ids[-len(tail) :]) == tail else 0)
+    pieces = []
+    fresh = tokenizer.adds_space_prefix
+    for token_id in ids[begin:end]:
+        piece = tokenizer.piece(token_id)
+        pieces.append(piece[1:] if fresh and piece.startswith(b" ") else piece)
+        fresh = tokenizer.adds_space_prefix and tokenizer.is_special(token_id)
+    return b"".join(pieces)
 
 
 def to_bytes(text: str, what: str = "the text") -> bytes:

@@ -67,6 +67,7 @@ class LlamaContext:
         self._has_logits = False
         options = options or EngineOptions()
         self._pointer = _make(model, options)
+        model.used_by(self)
         self._memory = lib.llama_get_memory(self._pointer)
         self.size: int = lib.llama_n_ctx(self._pointer)
         self.can_shift = bool(lib.llama_memory_can_shift(self._memory)) and not self._slides()
@@ -162,11 +163,14 @@ class LlamaContext:
     def close(self) -> None:
         """Free the cache. Every call raises EngineError from now on."""
         if self._pointer is not None:
-            lib.llama_free(self._pointer)
+            if self._model.is_open:  # the garbage collector may have taken the model first
+                lib.llama_free(self._pointer)
             self._pointer = None
             self._has_logits = False
         while self._adapters:
-            lib.llama_adapter_lora_free(self._adapters.pop())
+            adapter = self._adapters.pop()
+            if self._model.is_open:
+                lib.llama_adapter_lora_free(adapter)
 
     def __enter__(self) -> LlamaContext:
         return self

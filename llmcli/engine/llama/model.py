@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import os
+import weakref
 from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.library import lib, log
@@ -20,6 +22,14 @@ SPLIT_MODES = {
     "layer": lib.LLAMA_SPLIT_MODE_LAYER,
     "row": lib.LLAMA_SPLIT_MODE_ROW,
 }
+
+
+class Closable(Protocol):
+    """Something that uses a model's memory until it is closed."""
+
+    def close(self) -> None:
+        """Let go of the model."""
+        ...
 
 
 class LlamaModel:
@@ -41,12 +51,15 @@ class LlamaModel:
         """
         self._pointer: int | None = None
         self._file: int | None = None
+        self._users: weakref.WeakSet[Closable] = weakref.WeakSet()
         self.path = path
         self.name = path.name
         options = options or EngineOptions()
         header = read_header(path)
         self.maps_file = not vocab_only and not options.no_mmap
         self._size = header.size
+        architecture = header.metadata.get("general.architecture")
+        self._causal = header.metadata.get(f"{architecture}.attention.causal", True)
         self._pointer = _load(path, options, vocab_only, abort or AbortFlag(), on_progress)
         if self.maps_file:
             self._file = os.open(path, os.O_RDONLY)
@@ -58,6 +71,15 @@ class LlamaModel:
         if self._pointer is None:
             raise EngineError(f"{self.name} is closed")
         return self._pointer
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the model has not been closed."""
+        return self._pointer is not None
+
+    def used_by(self, user: Closable) -> None:
+        """Close `user` before this model: llama.cpp's objects read the model's memory to the last."""
+        self._users.add(user)
 
     @property
     def context_length(self) -> int:
@@ -81,7 +103,7 @@ class LlamaModel:
         pointer = self.pointer
         if lib.llama_model_has_encoder(pointer):
             reason = "an encoder-decoder model"
-        elif not lib.llama_model_has_decoder(pointer) or self.vocabulary.kind == lib.LLAMA_VOCAB_TYPE_WPM:
+        elif not (lib.llama_model_has_decoder(pointer) and self._causal) or self._has_word_pieces():
             reason = "an encoder: it makes embeddings"
         elif lib.llama_model_is_diffusion(pointer):
             reason = "a diffusion model"
@@ -91,6 +113,9 @@ class LlamaModel:
             f"{self.name} does not predict the next token (it is {reason})",
             hint="tokenize and detokenize work with it; chat and probs need a causal language model",
         )
+
+    def _has_word_pieces(self) -> bool:
+        return bool(self.vocabulary.kind == lib.LLAMA_VOCAB_TYPE_WPM)
 
     def check_file(self) -> None:
         """Raise EngineError if the mapped file has been cut short: reading its end would kill the process."""
@@ -109,6 +134,8 @@ class LlamaModel:
 
     def close(self) -> None:
         """Free the model. Whatever was made from it raises EngineError from now on."""
+        for user in list(self._users):
+            user.close()
         if self._pointer is not None:
             lib.llama_model_free(self._pointer)
             self._pointer = None

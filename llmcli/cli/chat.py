@@ -1,0 +1,191 @@
+"""`llmcli chat`: a conversation on a terminal, a single answer, or a scripted run."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import time
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from llmcli.cli.console import Console
+from llmcli.cli.open import decode_text, open_engine, progress, read_file, read_text
+from llmcli.cli.options import ModelRef
+from llmcli.engine.interrupt import AbortFlag
+from llmcli.errors import InputError, InterruptedByUser, UsageError
+from llmcli.settings.engine import EngineOptions
+from llmcli.settings.sampling import SamplingOptions
+
+if TYPE_CHECKING:
+    from llmcli.chat.conversation import Conversation
+    from llmcli.engine.llama.engine import LlamaEngine
+    from llmcli.render.reply_writer import ReplyWriter
+
+THINK = ("show", "hide", "off")
+
+
+def chat(
+    console: Console,
+    engine: EngineOptions,
+    sampling: SamplingOptions,
+    model: ModelRef = None,
+    prompt: Annotated[
+        str | None, typer.Option("-p", "--prompt", metavar="TEXT", help="Answer this and leave.")
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-f", "--file", metavar="FILE", help="Put a file's text before the first message (repeatable)."
+        ),
+    ] = None,
+    turns: Annotated[
+        str | None,
+        typer.Option(
+            "--turns", metavar="FILE", help="Run a whole conversation: a line a user turn; - for stdin."
+        ),
+    ] = None,
+    system: Annotated[
+        str | None, typer.Option("-sys", "--system", metavar="TEXT", help="System message.")
+    ] = None,
+    system_file: Annotated[
+        str | None, typer.Option("-sysf", "--system-file", metavar="FILE", help="The same, from a file.")
+    ] = None,
+    chat_template: Annotated[
+        str | None,
+        typer.Option("--chat-template", metavar="NAME|FILE", help="Template [default: the model's own]."),
+    ] = None,
+    chat_template_kwargs: Annotated[
+        str | None,
+        typer.Option("--chat-template-kwargs", metavar="JSON", help="Variables for the template."),
+    ] = None,
+    think: Annotated[
+        str,
+        typer.Option(
+            "--think", metavar="|".join(THINK), help="A reasoning model's thinking [default: show]."
+        ),
+    ] = "show",
+    stats: Annotated[bool, typer.Option("--stats", help="Figures on stderr after each reply.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object a reply.")] = False,
+    jsonl: Annotated[
+        bool, typer.Option("--jsonl", help="Events as they happen, a JSON object a line.")
+    ] = False,
+    no_save: Annotated[bool, typer.Option("--no-save", help="Leave no trace on disk (no history).")] = False,
+) -> None:
+    """Talk with a model.
+
+    On a terminal, a conversation of many turns; /help lists its commands. With -p or text on stdin, one
+    answer. With --turns, a whole conversation without a terminal.
+    """
+    if think not in THINK:
+        raise UsageError(f"--think {think}: must be one of {', '.join(THINK)}")
+    if json and jsonl:
+        raise UsageError("--json and --jsonl can't both be given")
+    if turns is not None and prompt is not None:
+        raise UsageError("--turns and -p can't both be given")
+    system_text = _system(system, system_file)
+    kwargs = _template_kwargs(chat_template_kwargs, think)
+    attached = "\n\n".join(read_text(path) for path in file or ())
+    interactive = turns is None and prompt is None and console.reads_terminal and not (json or jsonl)
+    asked = None if interactive else _asked(console, prompt, turns, attached)
+    abort = AbortFlag()
+    started = time.perf_counter()
+    with open_engine(console, model, engine, abort) as llama:
+        from llmcli.render.reply_writer import writer
+
+        conversation = _conversation(llama, chat_template, sampling, abort, kwargs)
+        conversation.system = system_text
+        load_seconds = time.perf_counter() - started
+        view = writer(
+            console, llama.tokenizer.name, load_seconds, json=json, jsonl=jsonl, stats=stats, think=think
+        )
+        if asked is not None:
+            _run(console, conversation, asked, view)
+        else:
+            from llmcli.repl.app import Repl
+            from llmcli.settings.folders import state_folder
+
+            history = None if no_save else state_folder(console.environ) / "history"
+            bar = partial(progress, console, "reading the prompt")
+            Repl(console, conversation, view, history=history, attached=attached, progress=bar).run()
+
+
+def _run(console: Console, conversation: Conversation, asked: Iterable[str], view: ReplyWriter) -> None:
+    """Ask everything there is to ask. Raises InterruptedByUser after a reply that Ctrl-C cut short."""
+    for text in asked:
+        with progress(console, "reading the prompt") as on_prefill:
+            for event in conversation.ask(text, on_prefill=on_prefill):
+                view.show(event)
+        if view.cancelled:
+            raise InterruptedByUser
+
+
+def _asked(console: Console, prompt: str | None, turns: str | None, attached: str) -> Iterator[str]:
+    """The user's messages without a terminal: those of a file, or one of -p, the files and stdin."""
+    if turns is not None:
+        return _with_attachment(_turns(console, turns), attached)
+    piped = "" if console.reads_terminal else decode_text(console.read(), "standard input")
+    parts = [part for part in (attached, prompt or "", piped) if part]
+    if not prompt and not piped.strip():
+        raise UsageError("nothing to answer", hint="give -p TEXT, or text on standard input")
+    return iter(["\n\n".join(parts)])
+
+
+def _turns(console: Console, path: str) -> Iterator[str]:
+    from llmcli.chat.turns import user_turns
+
+    if path != "-":
+        return user_turns(read_file(path).splitlines(keepends=True), path)
+    if console.stdin is None:
+        raise InputError("standard input is closed")
+    return user_turns(console.stdin, "standard input")
+
+
+def _with_attachment(turns: Iterator[str], attached: str) -> Iterator[str]:
+    for text in turns:
+        yield f"{attached}\n\n{text}" if attached else text
+        attached = ""
+
+
+def _system(text: str | None, path: str | None) -> str:
+    if text is not None and path is not None:
+        raise UsageError("--system and --system-file can't both be given")
+    return read_text(path) if path is not None else text or ""
+
+
+def _template_kwargs(text: str | None, think: str) -> dict[str, Any]:
+    kwargs: dict[str, Any] = {"enable_thinking": False} if think == "off" else {}
+    if text is None:
+        return kwargs
+    try:
+        given = jsonlib.loads(text)
+    except ValueError as error:
+        raise UsageError(f"--chat-template-kwargs: not JSON: {error}") from None
+    if not isinstance(given, dict):
+        raise UsageError("--chat-template-kwargs: must be a JSON object", hint='{"enable_thinking": false}')
+    return kwargs | given
+
+
+def _conversation(
+    llama: LlamaEngine,
+    template_reference: str | None,
+    sampling: SamplingOptions,
+    abort: AbortFlag,
+    kwargs: dict[str, Any],
+) -> Conversation:
+    """A conversation with the model, in the template asked for or its own."""
+    from llmcli.chat.builtin_templates import load_template, refuse_missing_template
+    from llmcli.chat.conversation import Conversation
+    from llmcli.chat.template import ChatTemplate
+
+    vocabulary, source = llama.tokenizer, llama.model.chat_template
+    bos, eos = llama.model.token_text(vocabulary.bos), llama.model.token_text(vocabulary.eos)
+    if template_reference is not None:
+        template = load_template(template_reference, bos=bos, eos=eos)
+    elif source:
+        template = ChatTemplate.from_source(source, name=llama.tokenizer.name, bos=bos, eos=eos)
+    else:
+        refuse_missing_template(llama.tokenizer.name)
+    llama.sampler(sampling).close()  # a grammar that does not parse is said before the first turn
+    return Conversation(llama, template, sampling, abort, kwargs)

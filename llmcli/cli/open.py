@@ -1,0 +1,135 @@
+"""Opening what a command needs: files, a vocabulary, a model; with progress and notices for a person."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmcli.cli.console import Console
+from llmcli.engine.interrupt import AbortFlag
+from llmcli.errors import InputError
+from llmcli.settings.engine import EngineOptions
+from llmcli.settings.model import model_reference
+
+if TYPE_CHECKING:
+    from llmcli.engine.llama.engine import LlamaEngine
+    from llmcli.engine.llama.vocabulary import LlamaVocabulary
+    from llmcli.engine.protocol import Progress
+
+GPU_BUILDS = "https://llama-cpp-python.readthedocs.io/en/latest/#installation-configuration"
+SOON = 0.3
+"""Seconds of work before a progress bar is worth showing."""
+
+
+def read_file(path: str) -> bytes:
+    """The bytes of a file. Raises InputError saying why it can't be read."""
+    try:
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def read_text(path: str) -> str:
+    """The text of a UTF-8 file. Raises InputError where it can't be read or is no UTF-8."""
+    return decode_text(read_file(path), path)
+
+
+def decode_text(data: bytes, what: str) -> str:
+    """UTF-8 as text. Raises InputError naming the first byte that is none."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{what}: not UTF-8 at byte {error.start}", hint="convert it to UTF-8") from None
+
+
+def read_input(console: Console, texts: Sequence[str], files: Sequence[str]) -> list[bytes]:
+    """The records of a command's input: the TEXTs joined by a space, each FILE, or else stdin.
+
+    `-` stands for stdin in either place.
+    """
+    from llmcli.tokens.tokenizer import to_bytes
+
+    records = []
+    if list(texts) == ["-"]:
+        records.append(console.read())
+    elif texts:
+        records.append(to_bytes(" ".join(texts), "the argument"))
+    records += [console.read() if path == "-" else read_file(path) for path in files]
+    return records if texts or files else [console.read()]
+
+
+@contextmanager
+def open_vocabulary(console: Console, reference: str | None) -> Iterator[LlamaVocabulary]:
+    """The vocabulary of a model, without its weights."""
+    path = Path(model_reference(reference, console.environ))
+    from llmcli.engine.llama.model import LlamaModel
+
+    _show_log(console)
+    with LlamaModel(path, vocab_only=True) as model:
+        yield model.vocabulary
+
+
+@contextmanager
+def open_engine(
+    console: Console, reference: str | None, options: EngineOptions, abort: AbortFlag
+) -> Iterator[LlamaEngine]:
+    """A model with a context, ready to run, and SIGINT in the hands of `abort` as long as it is open."""
+    path = Path(model_reference(reference, console.environ))
+    from llmcli.engine.llama.engine import LlamaEngine
+    from llmcli.engine.llama.model import supports_gpu
+
+    _show_log(console)
+    asked_for_gpu = options.n_gpu_layers not in ("auto", 0)
+    if asked_for_gpu and not supports_gpu():
+        console.note(
+            "notice: the installed build of llama-cpp-python can't use a GPU; running on the CPU\n"
+            f"        for one that can, see {GPU_BUILDS}"
+        )
+    with abort.installed():
+        with progress(console, f"loading {path.name}") as on_progress:
+            engine = LlamaEngine.load(path, options, abort=abort, on_progress=on_progress)
+        with engine:
+            trained = engine.model.context_length
+            if trained and engine.context_size > -(-trained // 256) * 256:
+                console.note(
+                    f"notice: the window of {engine.context_size:,} tokens is larger than the "
+                    f"{trained:,} that the model was trained for"
+                )
+            yield engine
+
+
+@contextmanager
+def progress(console: Console, what: str) -> Iterator[Progress | None]:
+    """A progress bar on stderr that appears when the work takes long and is gone when it is done."""
+    if console.quiet or not console.notes_on_terminal:
+        yield None
+        return
+    started = time.monotonic()
+    bar = None
+
+    def update(done: float) -> None:
+        nonlocal bar
+        if bar is None and done < 1 and time.monotonic() - started > SOON:
+            from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+            bar = Progress(*columns, console=console.rich(notes=True), transient=True)
+            bar.add_task(what, total=1.0)
+            bar.start()
+        if bar is not None:
+            bar.update(bar.task_ids[0], completed=done)
+
+    try:
+        yield update
+    finally:
+        if bar is not None:
+            bar.stop()
+
+
+def _show_log(console: Console) -> None:
+    from llmcli.engine.llama.library import log
+
+    log.sink = console.say if console.debug else None

@@ -1,0 +1,90 @@
+"""`llmcli tokenize` and `llmcli detokenize`: text to ids, and back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from llmcli.cli.console import Console
+from llmcli.cli.open import open_vocabulary, read_input
+from llmcli.cli.options import ModelRef
+from llmcli.errors import UsageError
+
+FORMATS = ("table", "ids", "list", "lines", "json", "jsonl")
+
+
+def tokenize(
+    console: Console,
+    text: Annotated[list[str] | None, typer.Argument(help="The text; - for stdin.")] = None,
+    file: Annotated[
+        list[str] | None, typer.Option("-f", "--file", metavar="FILE", help="Read a file (repeatable).")
+    ] = None,
+    model: ModelRef = None,
+    format: Annotated[  # noqa: A002 - the flag's name
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="|".join(FORMATS),
+            help="Default: a table on a terminal, ids in a pipe.",
+        ),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    parse_special: Annotated[
+        bool,
+        typer.Option(
+            "--parse-special/--no-parse-special",
+            help="Whether special tokens written in the text are special [default: yes].",
+        ),
+    ] = True,
+    bos: Annotated[
+        bool | None,
+        typer.Option("--bos/--no-bos", help="Put a BOS token first [default: as the model asks]."),
+    ] = None,
+    eos: Annotated[
+        bool | None,
+        typer.Option("--eos/--no-eos", help="Put an EOS token last [default: as the model asks]."),
+    ] = None,
+) -> None:
+    """Show the tokens of a text.
+
+    The text is the arguments, files or stdin, byte for byte: no newline is added or taken.
+    """
+    chosen = format or ("json" if json else "table" if console.writes_terminal else "ids")
+    if chosen not in FORMATS:
+        raise UsageError(f"--format {chosen}: must be one of {', '.join(FORMATS)}")
+    from llmcli.render.tokens import PLAIN_FORMATS, Encoded, as_table
+
+    records = read_input(console, text or (), file or ())
+    with open_vocabulary(console, model) as vocabulary:
+        for record in records:
+            ids = vocabulary.encode(record, parse_special=parse_special, bos=bos, eos=eos)
+            encoded = Encoded(vocabulary, record, ids)
+            if chosen == "table":
+                console.rich().print(as_table(encoded))
+            else:
+                console.write_raw(PLAIN_FORMATS[chosen](encoded))
+
+
+def detokenize(
+    console: Console,
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="1 2 3 or [1, 2, 3]; - for stdin.")
+    ] = None,
+    model: ModelRef = None,
+) -> None:
+    """Turn token ids back into the bytes of the text.
+
+    Nothing is added; the space that some vocabularies put before a text is taken off again. Without ids as
+    arguments, they are read from stdin.
+    """
+    from llmcli.tokens.ids import parse_ids
+    from llmcli.tokens.tokenizer import decode
+
+    [given] = read_input(console, ids or (), ())
+    wanted = parse_ids(given.decode("utf-8", "replace"))
+    with open_vocabulary(console, model) as vocabulary:
+        text = decode(vocabulary, wanted)
+        console.write(text if not console.writes_terminal else text.decode("utf-8", "surrogateescape"))
+        if console.writes_terminal and not text.endswith(b"\n"):
+            console.write("\n")

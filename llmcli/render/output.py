@@ -1,0 +1,45 @@
+"""What a view writes to: the console, as those see it who are handed it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from llmcli.errors import LlmcliError
+
+
+class Output(Protocol):
+    """stdout for the answer, stderr for everything else."""
+
+    @property
+    def writes_terminal(self) -> bool:
+        """Whether stdout is a terminal."""
+        ...
+
+    @property
+    def colors_output(self) -> bool:
+        """Whether stdout gets colours."""
+        ...
+
+    def write(self, data: str | bytes) -> None:
+        """Write to stdout: text is made safe on a terminal, bytes go as they are."""
+        ...
+
+    def write_raw(self, text: str) -> None:
+        """Write text to stdout that is known to be safe."""
+        ...
+
+    def flush(self) -> None:
+        """Bring out what was written."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Write to stderr, made safe."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Write a line to stderr, unless --quiet."""
+        ...
+
+    def show_error(self, error: LlmcliError) -> None:
+        """Write `error:` and `hint:` to stderr."""
+        ...

@@ -1,0 +1,137 @@
+"""Where the events of a reply go: to a person, to a program as one object, or as a stream of events."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+from llmcli.chat.reply import Event, Generated, Notice, Reply
+from llmcli.render.data import to_json
+from llmcli.render.output import Output
+from llmcli.render.reply import reply_data, stats_line, token_event
+from llmcli.render.safe import safe
+
+DIM, PLAIN = "\x1b[2m", "\x1b[0m"
+
+
+@dataclass
+class ReplyWriter(ABC):
+    """Shows events as they come."""
+
+    output: Output
+    model: str
+    load_seconds: float
+    stats: bool
+    cancelled: bool = False
+    """Whether Ctrl-C ended the last reply."""
+
+    def show(self, event: Event) -> None:
+        """Show one event."""
+        if isinstance(event, Generated):
+            self.token(event)
+        elif isinstance(event, Notice):
+            self.notice(event)
+        else:
+            self.cancelled = event.finish_reason == "cancelled"
+            self.reply(event)
+            if self.stats:
+                self.output.say(stats_line(event) + "\n")
+
+    @abstractmethod
+    def token(self, event: Generated) -> None:
+        """Show one token."""
+
+    @abstractmethod
+    def reply(self, reply: Reply) -> None:
+        """Show what is left to show at the end of a reply."""
+
+    def notice(self, notice: Notice) -> None:
+        """Show a notice."""
+        self.output.note(f"notice: {notice.text}")
+
+
+@dataclass
+class TextWriter(ReplyWriter):
+    """The reply as text, streamed; thinking is dimmed, or on stderr where stdout is no terminal."""
+
+    shows_thinking: bool = True
+    _last: str = "\n"
+    _in_thinking: bool = False
+
+    def token(self, event: Generated) -> None:
+        """Write what can be shown, at once."""
+        for text, thinking in event.shown:
+            if thinking and not self.shows_thinking:
+                continue
+            if self.output.writes_terminal:
+                self._on_terminal(text, thinking)
+            elif thinking:
+                self.output.say(text)
+            else:
+                self.output.write(text)
+                self._last = text
+        self.output.flush()
+
+    def reply(self, reply: Reply) -> None:
+        """End the last line."""
+        if not self._last.endswith("\n"):
+            self.output.write("\n")
+        self.output.flush()
+        self._last, self._in_thinking = "\n", False
+        if reply.finish_reason == "length":
+            full = reply.context_used >= reply.context_size
+            why = "the context window is full" if full else "the limit of --predict was reached"
+            self.output.note(f"notice: the reply stops here: {why}")
+
+    def _on_terminal(self, text: str, thinking: bool) -> None:
+        if self._in_thinking and not thinking:
+            self.output.write("\n\n" if not self._last.endswith("\n") else "\n")
+        self._in_thinking = thinking
+        shown = safe(text)
+        self.output.write_raw(f"{DIM}{shown}{PLAIN}" if thinking and self.output.colors_output else shown)
+        self._last = text
+
+
+@dataclass
+class JsonWriter(ReplyWriter):
+    """One object a reply, one line each."""
+
+    def token(self, event: Generated) -> None:
+        """Nothing: the object comes at the end."""
+
+    def reply(self, reply: Reply) -> None:
+        """Write the object."""
+        self.output.write_raw(to_json(reply_data(reply, self.model, self.load_seconds)))
+        self.output.flush()
+
+
+@dataclass
+class EventWriter(ReplyWriter):
+    """Every event as it happens, one line each."""
+
+    def token(self, event: Generated) -> None:
+        """Write a `token` event."""
+        self._put(token_event(event))
+
+    def notice(self, notice: Notice) -> None:
+        """Write a `notice` event."""
+        self._put({"event": "notice", "text": notice.text})
+
+    def reply(self, reply: Reply) -> None:
+        """Write the `done` event."""
+        self._put({"event": "done", **reply_data(reply, self.model, self.load_seconds)})
+
+    def _put(self, data: dict[str, object]) -> None:
+        self.output.write_raw(to_json(data))
+        self.output.flush()
+
+
+def writer(
+    output: Output, model: str, load_seconds: float, *, json: bool, jsonl: bool, stats: bool, think: str
+) -> ReplyWriter:
+    """The writer that the options ask for."""
+    if json:
+        return JsonWriter(output, model, load_seconds, stats)
+    if jsonl:
+        return EventWriter(output, model, load_seconds, stats)
+    return TextWriter(output, model, load_seconds, stats, shows_thinking=think == "show")

@@ -1,0 +1,131 @@
+"""The tokens of a text, in the formats of `llmcli tokenize`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llmcli.render.data import to_json, token_data
+from llmcli.render.safe import safe_line
+from llmcli.tokens.offsets import Token, locate
+from llmcli.tokens.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+STYLES = ("black on bright_cyan", "black on bright_yellow")
+SPECIAL_STYLE = "black on bright_magenta"
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A text and its ids."""
+
+    tokenizer: Tokenizer
+    text: bytes
+    ids: Sequence[int]
+
+    def tokens(self) -> list[Token]:
+        """The tokens with their places in the text."""
+        return locate(self.tokenizer, self.text, self.ids)
+
+
+def as_ids(encoded: Encoded) -> str:
+    """The ids, separated by a space: one line."""
+    return " ".join(map(str, encoded.ids)) + "\n"
+
+
+def as_list(encoded: Encoded) -> str:
+    """The ids as Python and JSON write a list: one line."""
+    return f"{list(encoded.ids)}\n"
+
+
+def as_lines(encoded: Encoded) -> str:
+    """An id a line."""
+    return "".join(f"{token_id}\n" for token_id in encoded.ids)
+
+
+def as_jsonl(encoded: Encoded) -> str:
+    """Everything on one line of JSON; `json` is the same, indented."""
+    return to_json(_data(encoded))
+
+
+def as_json(encoded: Encoded) -> str:
+    """Everything there is to know, as JSON."""
+    return to_json(_data(encoded), indent=2)
+
+
+PLAIN_FORMATS: dict[str, Callable[[Encoded], str]] = {
+    "ids": as_ids,
+    "list": as_list,
+    "lines": as_lines,
+    "json": as_json,
+    "jsonl": as_jsonl,
+}
+
+
+def as_table(encoded: Encoded) -> RenderableType:
+    """The text in alternating colours, and below it a row a token."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    tokens = encoded.tokens()
+    coloured = Text()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("index", "id"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("piece", overflow="fold")
+    table.add_column("bytes", overflow="fold")
+    table.add_column("offsets", no_wrap=True)
+    for token in tokens:
+        style = SPECIAL_STYLE if token.special else STYLES[token.index % len(STYLES)]
+        shown = visible_piece(token.piece)
+        coloured.append(shown, style)
+        if token.piece.endswith(b"\n"):
+            coloured.append("\n")
+        table.add_row(
+            str(token.index),
+            str(token.id),
+            Text(shown, style),
+            token.piece.hex(" "),
+            f"{token.start}-{token.end}",
+        )
+    n_chars = len(encoded.text.decode("utf-8", "surrogateescape"))
+    summary = Text(f"{len(tokens)} tokens, {len(encoded.text)} bytes, {n_chars} characters", "dim")
+    return Group(coloured, Text(), table, Text(), summary) if tokens else summary
+
+
+def visible_piece(piece: bytes) -> str:
+    """A piece on one line, with nothing in it invisible: `·` for a space, escapes for the rest.
+
+    A piece that is only part of a character is shown as its bytes.
+    """
+    try:
+        text = piece.decode()
+    except UnicodeDecodeError:
+        text = piece.decode("utf-8", "surrogateescape")
+    return safe_line(text).replace(" ", "·")
+
+
+def _data(encoded: Encoded) -> dict[str, object]:
+    return {
+        "model": encoded.tokenizer.name,
+        "n_tokens": len(encoded.ids),
+        "n_bytes": len(encoded.text),
+        "n_chars": len(encoded.text.decode("utf-8", "surrogateescape")),
+        "ids": list(encoded.ids),
+        "tokens": [
+            {
+                "index": token.index,
+                **token_data(token.id, token.piece),
+                "start": token.start,
+                "end": token.end,
+                "char_start": token.char_start,
+                "char_end": token.char_end,
+                "special": token.special,
+            }
+            for token in encoded.tokens()
+        ],
+    }

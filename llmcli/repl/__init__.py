@@ -1,0 +1,1 @@
+"""The conversation on a terminal: input, slash commands, the loop."""

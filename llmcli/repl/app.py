@@ -1,0 +1,92 @@
+"""The loop of `llmcli chat` on a terminal: read a message or a command, answer it, until the user leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from llmcli.chat.conversation import Conversation
+from llmcli.engine.protocol import Progress
+from llmcli.errors import LlmcliError
+from llmcli.render.output import Output
+from llmcli.render.reply_writer import ReplyWriter
+from llmcli.repl.commands import COMMANDS, Leave, run_command
+from llmcli.repl.input import Input
+
+
+@dataclass
+class Repl:
+    """A conversation with someone at a terminal.
+
+    No error ends it: what went wrong is said, the conversation is as it was, and the message is there to be
+    sent again.
+    """
+
+    output: Output
+    conversation: Conversation
+    view: ReplyWriter
+    progress: Callable[[], AbstractContextManager[Progress | None]]
+    history: Path | None = None
+    attached: str = ""
+    unsent: str = field(default="", init=False)
+
+    def run(self) -> None:
+        """Read and answer until Ctrl-D or /exit."""
+        reader = Input(self.history, list(COMMANDS.values()), self.status, self.output.colors_output)
+        if reader.problem:
+            self.output.note(f"notice: {reader.problem}")
+        self.output.note("Enter sends, Alt-Enter adds a line, Ctrl-C stops a reply, Ctrl-D leaves; /help")
+        while True:
+            try:
+                text = reader.read(self.unsent)
+            except KeyboardInterrupt:
+                self.unsent = ""
+                continue
+            except EOFError:
+                return
+            self.unsent = ""
+            try:
+                self._handle(text)
+            except Leave:
+                return
+
+    def answer(self, text: str | None) -> None:
+        """Write the reply to `text`, or with None another one to the last message."""
+        conversation = self.conversation
+        # The line editor has its own way with SIGINT; here it is ours again.
+        with conversation.abort.installed(), self.progress() as on_prefill:
+            if text is None:
+                events = conversation.retry(on_prefill=on_prefill)
+            else:
+                events = conversation.ask(self._with_attachment(text), on_prefill=on_prefill)
+            for event in events:
+                self.view.show(event)
+        self.attached = ""
+        if self.view.cancelled:
+            self.output.note("stopped; what was said is kept")
+
+    def status(self) -> str:
+        """The line below the input: the model, and how full the window is."""
+        engine = self.conversation.engine
+        return f"{engine.tokenizer.name}  {len(engine.cached)}/{engine.context_size} tokens"
+
+    def _handle(self, text: str) -> None:
+        """A line of input: a command, a message, or nothing."""
+        if not text.strip():
+            return
+        try:
+            if text.startswith("/") and not text.startswith("//"):
+                run_command(self, text)
+            else:
+                self.answer(text.removeprefix("/") if text.startswith("//") else text)
+        except LlmcliError as error:
+            self.output.show_error(error)
+            self.unsent = text
+        except KeyboardInterrupt:
+            self.output.note("interrupted; nothing was changed")
+            self.unsent = text
+
+    def _with_attachment(self, text: str) -> str:
+        return f"{self.attached}\n\n{text}" if self.attached else text

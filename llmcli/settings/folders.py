@@ -1,0 +1,15 @@
+"""Where llmcli keeps its files: under LLMCLI_HOME, else in the platform's own places."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """The folder of what llmcli remembers from run to run; it may not exist yet."""
+    if home := environ.get("LLMCLI_HOME"):
+        return Path(home) / "state"
+    from platformdirs import user_state_path
+
+    return user_state_path("llmcli")

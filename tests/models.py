@@ -1,0 +1,134 @@
+"""A tiny GGUF model, made here: real llama.cpp runs it, with random weights and a vocabulary of its own.
+
+Its weights say nothing, but what it does with them is a model's work: attention over the whole context, a
+peaked distribution, replies that end at <|im_end|>. Its byte-level BPE vocabulary is trained on the texts
+below, so that Korean and emoji take several tokens a character.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from tokenizers.trainers import BpeTrainer
+
+TEXTS = [
+    "The quick brown fox jumps over the lazy dog, and then the other dog thinks about the weather.",
+    "A language model is a loop: text becomes tokens, tokens become a distribution over the next token.",
+    "안녕하세요. 오늘 날씨가 참 좋습니다. 한국어 문장을 토큰으로 나누는 것은 재미있는 일입니다.",
+    "こんにちは。今日はとても良い天気ですね。日本語の文章をトークンに分けます。",
+    "def main() -> None:\n    for i in range(10):\n        print(f'{i}: {i * i}')\n    return None\n",
+    '{"name": "llama", "size": 12, "tags": ["a", "b", "c"], "ok": true}\n',
+    "😀 😃 🦙 👩‍👩‍👧‍👦 🇰🇷 emoji 😀🦙",
+]
+CONTROL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+USER_DEFINED = ["<think>", "</think>"]
+CHATML = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + '\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+
+
+def make_model(
+    path: Path,
+    *,
+    context: int = 512,
+    width: int = 64,
+    heads: int = 2,
+    layers: int = 2,
+    causal: bool = True,
+    template: str | None = CHATML,
+    seed: int = 0,
+) -> Path:
+    """Write a llama model with random weights and ChatML's tokens to `path`; the same for the same seed."""
+    tokens, merges = trained_vocabulary()
+    names = [*tokens, *CONTROL, *USER_DEFINED]
+    out = gguf.GGUFWriter(path, "llama")
+    out.add_name("tiny")
+    out.add_context_length(context)
+    out.add_embedding_length(width)
+    out.add_block_count(layers)
+    out.add_feed_forward_length(2 * width)
+    out.add_head_count(heads)
+    out.add_head_count_kv(1)
+    out.add_layer_norm_rms_eps(1e-5)
+    out.add_rope_dimension_count(width // heads)
+    out.add_vocab_size(len(names))
+    out.add_file_type(gguf.LlamaFileType.ALL_F32)
+    if not causal:
+        out.add_causal_attention(False)
+    out.add_tokenizer_model("gpt2")
+    out.add_tokenizer_pre("gpt-2")
+    out.add_token_list(names)
+    out.add_token_types(
+        [gguf.TokenType.NORMAL] * len(tokens)
+        + [gguf.TokenType.CONTROL] * len(CONTROL)
+        + [gguf.TokenType.USER_DEFINED] * len(USER_DEFINED)
+    )
+    out.add_token_merges(merges)
+    out.add_bos_token_id(names.index("<|endoftext|>"))
+    out.add_eos_token_id(names.index("<|im_end|>"))
+    out.add_eot_token_id(names.index("<|im_end|>"))
+    out.add_add_bos_token(False)
+    if template is not None:
+        out.add_chat_template(template)
+    for name, weights in _weights(len(names), width, heads, layers, seed).items():
+        out.add_tensor(name, weights)
+    out.write_header_to_file()
+    out.write_kv_data_to_file()
+    out.write_tensors_to_file()
+    out.close()
+    return path
+
+
+def trained_vocabulary(size: int = 480) -> tuple[list[str], list[str]]:
+    """The tokens and merges of a byte-level BPE trained on TEXTS, in GPT-2's spelling."""
+    tokenizer = Tokenizer(BPE())
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False)
+    trainer = BpeTrainer(vocab_size=size, initial_alphabet=sorted(ByteLevel.alphabet()), show_progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        # Once it has used threads, tokenizers writes a warning on stderr at every fork.
+        patch.setenv("TOKENIZERS_PARALLELISM", "false")
+        tokenizer.train_from_iterator(TEXTS * 3, trainer)
+    model = json.loads(tokenizer.to_str())["model"]
+    tokens = sorted(model["vocab"], key=model["vocab"].__getitem__)
+    return tokens, [" ".join(merge) for merge in model["merges"]]
+
+
+def _weights(n_vocab: int, width: int, heads: int, layers: int, seed: int) -> dict[str, np.ndarray]:
+    """Random tensors by name: embeddings as large as what the layers add, logits of a deviation of 2.5."""
+    rng = np.random.default_rng(seed)
+    head = width // heads
+
+    def matrix(rows: int, cols: int, scale: float = 1.0) -> np.ndarray:
+        values: np.ndarray = rng.standard_normal((rows, cols), dtype=np.float32)
+        return values * np.float32(scale * cols**-0.5)
+
+    ones = np.ones(width, dtype=np.float32)
+    weights = {
+        "token_embd.weight": matrix(n_vocab, width, width**0.5),
+        "output_norm.weight": ones,
+        "output.weight": matrix(n_vocab, width, 2.5),
+    }
+    for layer in range(layers):
+        block = f"blk.{layer}."
+        weights |= {
+            block + "attn_norm.weight": ones,
+            block + "ffn_norm.weight": ones,
+            block + "attn_q.weight": matrix(width, width, 2.0),
+            block + "attn_k.weight": matrix(head, width, 2.0),
+            block + "attn_v.weight": matrix(head, width, 2.0),
+            block + "attn_output.weight": matrix(width, width, 2.0),
+            block + "ffn_gate.weight": matrix(2 * width, width, 2.0),
+            block + "ffn_up.weight": matrix(2 * width, width),
+            block + "ffn_down.weight": matrix(width, 2 * width),
+        }
+    return weights
