@@ -32,6 +32,7 @@ class Conversation:
     template_kwargs: Mapping[str, object] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
     n_replies: int = 0
+    _known: Sequence[int] = ()
     _told_merged: bool = False
 
     @property
@@ -90,13 +91,20 @@ class Conversation:
             prompt_ids(prompt, self.engine.tokenizer),
             self._next_sampling(),
             self.abort,
+            known=self._known,
             thinking_opened=prompt.text.rstrip().endswith(OPEN),
             on_prefill=on_prefill,
         ):
-            if isinstance(event, Reply) and (event.message.content or event.finish_reason != "cancelled"):
-                self.messages = [*messages, event.message]
-                self.n_replies += 1
+            if isinstance(event, Reply):
+                self._keep(messages, event)
             yield event
+
+    def _keep(self, messages: list[Message], reply: Reply) -> None:
+        """Add what was said, unless Ctrl-C came before anything was."""
+        self._known = reply.ids
+        if reply.message.content or reply.message.reasoning or reply.finish_reason != "cancelled":
+            self.messages = [*messages, reply.message]
+            self.n_replies += 1
 
     def _next_sampling(self) -> SamplingOptions:
         """The options of the next reply: each has a seed of its own, the first one the seed asked for."""

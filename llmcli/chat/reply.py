@@ -36,13 +36,17 @@ class Timings:
 
 @dataclass(frozen=True)
 class Reply:
-    """A finished (or cancelled) reply."""
+    """A finished (or cancelled) reply.
+
+    `ids` are those of the prompt and the reply as it was written; reading its text back may give others.
+    """
 
     message: Message
     finish_reason: FinishReason
     usage: Usage
     timings: Timings
     seed: int
+    ids: tuple[int, ...]
     context_size: int
     context_used: int
 

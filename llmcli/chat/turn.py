@@ -23,16 +23,17 @@ def take_turn(
     options: SamplingOptions,
     abort: AbortFlag,
     *,
+    known: Sequence[int] = (),
     thinking_opened: bool = False,
     on_prefill: Progress | None = None,
 ) -> Iterator[Generated | Reply]:
     """Evaluate `prompt` and write a reply: each token as it comes, and the Reply last.
 
-    What the cache holds of the prompt is not evaluated again. Ctrl-C ends the turn with what there is.
-    `thinking_opened`: the prompt ends inside a `<think>`. Raises WindowFullError, before anything is
+    What the cache holds of the prompt is not evaluated again, also where `known`, the ids of the last turn,
+    spells it differently. Ctrl-C ends the turn with what there is. `thinking_opened`: the prompt ends inside a `<think>`. Raises WindowFullError, before anything is
     evaluated, for a prompt that leaves no room for a reply.
     """
-    wanted = reuse(engine.cached, prompt, engine.tokenizer)
+    wanted = reuse(known, prompt, engine.tokenizer)
     if len(wanted) >= engine.context_size:
         raise WindowFullError(
             f"the conversation has {len(wanted):,} tokens and leaves no room for a reply "
@@ -59,7 +60,7 @@ class _Turn:
         self.splitter = ThinkingSplitter(opened=thinking_opened)
         self.answer: list[str] = []
         self.thoughts: list[str] = []
-        self.n_tokens = 0
+        self.ids: list[int] = []
         self.finish_reason: FinishReason = "cancelled"
 
     def run(self, on_prefill: Progress | None) -> Iterator[Generated | Reply]:
@@ -86,9 +87,10 @@ class _Turn:
         yield Reply(
             message=Message(ASSISTANT, "".join(self.answer), "".join(self.thoughts)),
             finish_reason=self.finish_reason,
-            usage=Usage(len(self.prompt), evaluated, self.n_tokens),
+            usage=Usage(len(self.prompt), evaluated, len(self.ids)),
             timings=Timings(prefilled, first_token, decode),
             seed=sampler.seed,
+            ids=(*self.prompt, *self.ids),
             context_size=self.engine.context_size,
             context_used=len(self.engine.cached),
         )
@@ -102,7 +104,7 @@ class _Turn:
 
     def _generated(self, token_id: int) -> Generated:
         """Count a token of the reply, and sort out what can be shown after it."""
-        self.n_tokens += 1
+        self.ids.append(token_id)
         tokenizer = self.engine.tokenizer
         # A control token in the middle of a reply says something to a program, not to the reader.
         piece = b"" if tokenizer.is_special(token_id) else tokenizer.piece(token_id)
@@ -112,7 +114,7 @@ class _Turn:
         """Whether something other than the model ends the reply here."""
         if self.stream.stopped is not None:
             self.finish_reason = "stop"
-        elif self.n_tokens == self.options.predict or len(self.engine.cached) >= self.engine.context_size:
+        elif len(self.ids) == self.options.predict or len(self.engine.cached) >= self.engine.context_size:
             self.finish_reason = "length"
         elif not self.abort.is_set:
             return False

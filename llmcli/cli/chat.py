@@ -62,9 +62,7 @@ def chat(
     ] = None,
     think: Annotated[
         str,
-        typer.Option(
-            "--think", metavar="|".join(THINK), help="A reasoning model's thinking [default: show]."
-        ),
+        typer.Option("--think", metavar="|".join(THINK), help="A reasoning model's thinking."),
     ] = "show",
     stats: Annotated[bool, typer.Option("--stats", help="Figures on stderr after each reply.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a reply.")] = False,

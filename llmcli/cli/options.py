@@ -85,7 +85,7 @@ def _flags(group: type) -> Iterator[inspect.Parameter]:
 
 def _help(option: Option, default: Any) -> str:
     """The help line, with the default where the line does not speak of it itself."""
-    if option.switch or option.repeatable or default is None or "(default" in option.help:
+    if option.switch or default in (None, ()) or "(default" in option.help or "the model's." in option.help:
         return option.help
     return f"{option.help} [default: {default}]"
 

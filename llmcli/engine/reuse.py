@@ -43,6 +43,9 @@ def _stretch_end(ids: Sequence[int], start: int, tokenizer: Tokenizer) -> int:
 
 
 def _same_text(known: Sequence[int], wanted: Sequence[int], tokenizer: Tokenizer) -> bool:
-    """Whether both say the same, but for a space that the tokenizer itself put before the text."""
-    old, new = (b"".join(map(tokenizer.piece, ids)) for ids in (known, wanted))
-    return old == new or (tokenizer.adds_space_prefix and b" " + old == new)
+    """Whether both say the same to a reader, but for a space that the tokenizer itself put before the text.
+
+    A reply that was cut inside a character is kept with a U+FFFD in its place, so both are read like that.
+    """
+    old, new = (b"".join(map(tokenizer.piece, ids)).decode("utf-8", "replace") for ids in (known, wanted))
+    return old == new or (tokenizer.adds_space_prefix and " " + old == new)

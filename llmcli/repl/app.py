@@ -76,16 +76,18 @@ class Repl:
         """A line of input: a command, a message, or nothing."""
         if not text.strip():
             return
+        is_command = text.startswith("/") and not text.startswith("//")
         try:
-            if text.startswith("/") and not text.startswith("//"):
+            if is_command:
                 run_command(self, text)
             else:
                 self.answer(text.removeprefix("/") if text.startswith("//") else text)
+            return
         except LlmcliError as error:
             self.output.show_error(error)
-            self.unsent = text
         except KeyboardInterrupt:
             self.output.note("interrupted; nothing was changed")
+        if not is_command:
             self.unsent = text
 
     def _with_attachment(self, text: str) -> str:

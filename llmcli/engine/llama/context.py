@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from llmcli.engine.plan import plan
 from llmcli.engine.processors import usable_processors
 from llmcli.engine.protocol import Progress
 from llmcli.errors import EngineError, ModelError, UsageError, WindowFullError
+from llmcli.gguf.header import read_header
 from llmcli.settings.engine import EngineOptions
 
 AUTO_LIMIT = 16384
@@ -60,7 +62,7 @@ class LlamaContext:
         it refuses them.
         """
         self._pointer: int | None = None
-        self._adapters: list[int] = []
+        self._adapters: list[Any] = []
         self._model = model
         self._abort = abort or AbortFlag()
         self._cached: list[int] = []
@@ -117,10 +119,12 @@ class LlamaContext:
         steps = plan(self._cached, wanted, may_shift and self.can_shift)
         kept = steps.kept
         self._has_logits = False
-        for start, end in reversed(steps.cuts):
-            if not self._cut(start, end):
+        self._abort.in_call = True
+        try:
+            if not all(self._cut(start, end) for start, end in reversed(steps.cuts)):
                 kept = 0
-                break
+        finally:
+            self._abort.in_call = False
         for start in range(kept, len(wanted), self._n_batch):
             chunk = wanted[start : start + self._n_batch]
             if on_progress:
@@ -209,18 +213,18 @@ class LlamaContext:
         self._batch.n_tokens = len(ids)
         self._has_logits = False
         abort = self._abort
+        # Up to the end of the block a Ctrl-C only sets the flag: the cache and our account of it stay one.
         abort.in_call = True
         try:
             status = lib.llama_decode(pointer, self._batch)
+            if status == DECODED:
+                self._cached.extend(ids)
+                self._has_logits = True
+                return
+            # Part of the batch may have been evaluated; we know only of what stood there before.
+            self._cut_tail(len(self._cached))
         finally:
             abort.in_call = False
-        if status == DECODED:
-            self._cached.extend(ids)
-            self._has_logits = True
-            return
-        # Part of the batch may have been evaluated; we know only of what stood there before.
-        before = len(self._cached)
-        self._cut_tail(before)
         if status == ABORTED:
             abort.check()
         if status == NO_ROOM:
@@ -241,9 +245,10 @@ class LlamaContext:
             return
         scales = []
         for path, scale in options.lora:
+            read_header(path)
             log.lines.clear()
             adapter = lib.llama_adapter_lora_init(self._model.pointer, os.fsencode(path))
-            if adapter is None:
+            if not adapter:  # a null pointer, not None
                 raise ModelError(
                     f"{path}: llama.cpp can't load the adapter: {log.reason() or 'no reason given'}"
                 )

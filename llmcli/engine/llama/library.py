@@ -17,7 +17,7 @@ from llama_cpp import llama_cpp
 lib: Any = llama_cpp
 """The C API. ctypes checks its arguments when they are passed; its stubs know too little to check before."""
 
-ERROR = 3
+ERROR = 4
 CONTINUED = 5
 
 

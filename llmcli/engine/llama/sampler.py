@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.grammar import grammar_text
-from llmcli.engine.llama.library import lib, said_on_stderr
+from llmcli.engine.llama.library import lib, log, said_on_stderr
 from llmcli.engine.llama.vocabulary import LlamaVocabulary
 from llmcli.engine.protocol import Stage
 from llmcli.errors import EngineError, UsageError
 from llmcli.settings.sampling import SamplingOptions
+from llmcli.tokens.tokenizer import to_bytes
 
 CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 """llama_token_data."""
@@ -95,6 +96,12 @@ class LlamaSampler:
         lib.llama_sampler_apply(chain, ctypes.byref(array))
         if not 0 <= array.selected < array.size:
             raise EngineError("the sampler chain chose no token")
+        if not array.data[array.selected].logit > -math.inf:
+            # Biases forbid all that the grammar allows, and one of those was drawn: as above.
+            raise EngineError(
+                "the grammar and the logit biases together allow no token here",
+                hint="forbid less with --logit-bias, or let the grammar accept something else",
+            )
         token_id = int(array.data[array.selected].id)
         lib.llama_sampler_accept(self._grammar, token_id)
         lib.llama_sampler_accept(chain, token_id)
@@ -157,12 +164,19 @@ class LlamaSampler:
         text = grammar_text(options)
         if text is None:
             return None
+        grammar = to_bytes(text, "the grammar")
+        pointer = None
+        log.lines.clear()
         with said_on_stderr() as said:
-            pointer = lib.llama_sampler_init_grammar(self._vocabulary.pointer, text.encode(), b"root")
+            if (
+                grammar.strip() and b"\0" not in grammar
+            ):  # C would take the one for none, and end at the other
+                pointer = lib.llama_sampler_init_grammar(self._vocabulary.pointer, grammar, b"root")
         if not pointer:
-            reason = said().strip().partition("\n")[0].removeprefix("parse: error parsing grammar: ")
+            told = said().strip().partition("\n")[0].removeprefix("parse: error parsing grammar: ")
+            reason = told or log.reason() or "it is empty or has a NUL in it"
             raise UsageError(
-                f"the grammar does not parse: {reason or 'it has no rule called root'}",
+                f"the grammar does not parse: {reason}",
                 hint='it must be GBNF with a rule called root: root ::= "yes" | "no"',
             )
         return pointer
