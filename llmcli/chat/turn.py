@@ -30,8 +30,9 @@ def take_turn(
     """Evaluate `prompt` and write a reply: each token as it comes, and the Reply last.
 
     What the cache holds of the prompt is not evaluated again, also where `known`, the ids of the last turn,
-    spells it differently. Ctrl-C ends the turn with what there is. `thinking_opened`: the prompt ends inside a `<think>`. Raises WindowFullError, before anything is
-    evaluated, for a prompt that leaves no room for a reply.
+    spells it differently. Ctrl-C ends the turn with what there is. `thinking_opened`: the prompt ends inside
+    a `<think>`. Raises WindowFullError, before anything is evaluated, for a prompt that leaves no room for a
+    reply.
     """
     wanted = reuse(known, prompt, engine.tokenizer)
     if len(wanted) >= engine.context_size:
@@ -105,10 +106,19 @@ class _Turn:
     def _generated(self, token_id: int) -> Generated:
         """Count a token of the reply, and sort out what can be shown after it."""
         self.ids.append(token_id)
-        tokenizer = self.engine.tokenizer
+        return Generated(
+            token_id, self.engine.tokenizer.piece(token_id), self._sorted(self.stream.push(self._said()))
+        )
+
+    def _said(self) -> bytes:
+        """What the last token adds to the reply's text."""
+        tokenizer, token_id = self.engine.tokenizer, self.ids[-1]
         # A control token in the middle of a reply says something to a program, not to the reader.
-        piece = b"" if tokenizer.is_special(token_id) else tokenizer.piece(token_id)
-        return Generated(token_id, tokenizer.piece(token_id), self._sorted(self.stream.push(piece)))
+        if tokenizer.is_special(token_id):
+            return b""
+        piece = tokenizer.piece(token_id)
+        # As decoding does: where the vocabulary puts a space before a text, it belongs to no text.
+        return piece.removeprefix(b" ") if len(self.ids) == 1 and tokenizer.adds_space_prefix else piece
 
     def _has_ended(self) -> bool:
         """Whether something other than the model ends the reply here."""

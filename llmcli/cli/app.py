@@ -16,7 +16,6 @@ from llmcli.cli.tokenize import detokenize, tokenize
 app = typer.Typer(
     # Typer's rich help doubles the time that --help takes.
     rich_markup_mode=None,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )

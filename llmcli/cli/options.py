@@ -39,12 +39,15 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     """Make a function a command's body.
 
     Its first parameter gets the Console. Keyword parameters annotated with a group of options (a dataclass
-    of settings/) become that group's flags, and get the group filled in; the others are Typer's.
+    of settings/) become that group's flags, and get the group filled in; a parameter `NAME_given` learns
+    whether any flag of the group NAME was given. The others are Typer's.
     """
     own = inspect.signature(function, eval_str=True).parameters.values()
     groups = {p.name: p.annotation for p in own if _is_group(p.annotation)}
+    asks_if_given = {name for name in groups if any(p.name == f"{name}_given" for p in own)}
+    apart = {*groups, *(f"{name}_given" for name in asks_if_given)}
     parameters = [_parameter("ctx", typer.Context)]
-    parameters += [p for p in own if p.name not in groups and p.annotation is not Console]
+    parameters += [p for p in own if p.name not in apart and p.annotation is not Console]
     for group in groups.values():
         parameters += _flags(group)
     parameters += [
@@ -56,6 +59,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     def run(ctx: typer.Context, **given: Any) -> None:
         console: Console = ctx.obj
         set_globals(console, given.pop("debug"), given.pop("quiet"), given.pop("color"))
+        for name in groups.keys() & asks_if_given:
+            filled_in = (given.get(field) for field in options_of(groups[name]))
+            given[f"{name}_given"] = any(value not in (None, []) for value in filled_in)
         filled = {
             name: build(group, {field: given.pop(field) for field in options_of(group)})
             for name, group in groups.items()

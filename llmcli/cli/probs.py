@@ -21,6 +21,7 @@ def probs(
     console: Console,
     engine: EngineOptions,
     sampling: SamplingOptions,
+    sampling_given: bool,
     prompt: Annotated[str | None, typer.Argument(help="The text to continue; - for stdin.")] = None,
     file: Annotated[
         str | None, typer.Option("-f", "--file", metavar="FILE", help="Read the prompt from a file.")
@@ -63,4 +64,4 @@ def probs(
             console.write_raw(as_json(report, llama.tokenizer.name, text, sampling))
         else:
             pieces = {i: llama.tokenizer.piece(i) for asked in report.asked for i in asked.ids}
-            console.rich().print(as_table(report, pieces, sampled=sampling != SamplingOptions()))
+            console.rich().print(as_table(report, pieces, sampled=sampling_given))

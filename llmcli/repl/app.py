@@ -82,13 +82,12 @@ class Repl:
                 run_command(self, text)
             else:
                 self.answer(text.removeprefix("/") if text.startswith("//") else text)
-            return
         except LlmcliError as error:
             self.output.show_error(error)
+            self.unsent = "" if is_command else text
         except KeyboardInterrupt:
             self.output.note("interrupted; nothing was changed")
-        if not is_command:
-            self.unsent = text
+            self.unsent = "" if is_command else text
 
     def _with_attachment(self, text: str) -> str:
         return f"{self.attached}\n\n{text}" if self.attached else text

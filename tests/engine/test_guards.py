@@ -475,7 +475,6 @@ UNBROKEN = {
     "spaces": " ",
     "digits": "7",
     "newlines": "\n",
-    "emoji": "🦙",
 }
 VOCABULARIES = [
     "bert-bge",

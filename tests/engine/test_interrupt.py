@@ -1,0 +1,95 @@
+"""The three answers to Ctrl-C, with real signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from llmcli.engine.interrupt import AbortFlag
+from llmcli.errors import InterruptedByUser
+
+
+@pytest.fixture
+def abort() -> Iterator[AbortFlag]:
+    """A flag that has taken over SIGINT."""
+    with AbortFlag().installed() as flag:
+        yield flag
+
+
+def press_ctrl_c() -> None:
+    """A real SIGINT to this process, handled when this returns."""
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_anywhere_else_it_is_a_keyboard_interrupt(abort: AbortFlag) -> None:
+    """Outside of calls and replies Ctrl-C is what it always is in Python, and leaves no flag behind."""
+    with pytest.raises(KeyboardInterrupt):
+        press_ctrl_c()
+    assert not abort.is_set
+
+
+def test_in_a_call_it_only_sets_the_flag(abort: AbortFlag) -> None:
+    """While llama.cpp computes, any number of Ctrl-C set the flag and raise nothing."""
+    abort.in_call = True
+    for _ in range(3):
+        press_ctrl_c()
+    assert abort.is_set
+
+
+def test_deferred_the_first_sets_the_flag_the_second_raises(abort: AbortFlag) -> None:
+    """In a reply one Ctrl-C ends it in order; another one ends whatever hangs."""
+    with abort.deferred():
+        press_ctrl_c()
+        assert abort.is_set
+        with pytest.raises(KeyboardInterrupt):
+            press_ctrl_c()
+        assert not abort.is_set
+    with pytest.raises(KeyboardInterrupt):
+        press_ctrl_c()
+
+
+def test_deferred_begins_with_a_clear_flag(abort: AbortFlag) -> None:
+    """A Ctrl-C left over from before does not end the next reply; an error within ends the deferring."""
+    abort.is_set = True
+    with pytest.raises(RuntimeError), abort.deferred():
+        assert not abort.is_set
+        raise RuntimeError
+    with pytest.raises(KeyboardInterrupt):
+        press_ctrl_c()
+
+
+def test_check_raises_once(abort: AbortFlag) -> None:
+    """A set flag becomes one InterruptedByUser, with its exit code."""
+    abort.check()
+    abort.is_set = True
+    with pytest.raises(InterruptedByUser) as caught:
+        abort.check()
+    assert caught.value.exit_code == 130
+    abort.check()
+
+
+def test_installed_gives_the_handler_back() -> None:
+    """After the block SIGINT belongs to whoever had it before, also after an error."""
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(RuntimeError), AbortFlag().installed():
+        assert signal.getsignal(signal.SIGINT) is not before
+        raise RuntimeError
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_in_another_thread_signals_are_left_alone() -> None:
+    """Only the main thread may have handlers; elsewhere `installed` changes nothing and raises nothing."""
+    seen = []
+
+    def run() -> None:
+        with AbortFlag().installed():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert seen == [signal.getsignal(signal.SIGINT)]
