@@ -85,7 +85,8 @@ def chat(
     system_text = _system(system, system_file)
     kwargs = _template_kwargs(chat_template_kwargs, think)
     attached = "\n\n".join(read_text(path) for path in file or ())
-    interactive = turns is None and prompt is None and console.reads_terminal and not (json or jsonl)
+    on_terminal = console.reads_terminal and console.writes_terminal
+    interactive = turns is None and prompt is None and on_terminal and not (json or jsonl)
     asked = None if interactive else _asked(console, prompt, turns, attached)
     abort = AbortFlag()
     started = time.perf_counter()

@@ -18,6 +18,9 @@ from llmcli.render.safe import safe, safe_line
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
+UNBROKEN = 1 << 16
+"""The width of a pipe or a file, where no line is broken."""
+
 ColorChoice = Literal["auto", "always", "never"]
 
 
@@ -143,7 +146,7 @@ class Console:
             force_terminal=terminal or colors,
             no_color=not colors,
             color_system="auto" if terminal and colors else "standard" if colors else None,
-            width=_width(stream) if terminal else 120,
+            width=_width(stream) if terminal else UNBROKEN,
             highlight=False,
             markup=False,
             emoji=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -17,7 +18,9 @@ INTERRUPTED = 130
 
 def run() -> NoReturn:
     """The entry point of the `llmcli` script and of `python -m llmcli`."""
-    sys.exit(main(sys.argv[1:], Console.of_process()))
+    console = Console.of_process()
+    _occupy_standard_descriptors()
+    sys.exit(main(sys.argv[1:], console))
 
 
 def main(args: Sequence[str], console: Console) -> int:
@@ -54,6 +57,15 @@ def program(args: Sequence[str], console: Console) -> int:
     from llmcli.cli.app import app
 
     return app(list(args), prog_name="llmcli", standalone_mode=False, obj=console) or 0
+
+
+def _occupy_standard_descriptors() -> None:
+    """Where a standard stream was closed, keep the next file that is opened from taking its number."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def _fail(console: Console, error: LlmcliError, cause: BaseException | None = None) -> int:

@@ -121,6 +121,9 @@ def progress(console: Console, what: str) -> Iterator[Progress | None]:
             bar.start()
         if bar is not None:
             bar.update(bar.task_ids[0], completed=done)
+            if done >= 1:
+                bar.stop()
+                bar = None
 
     try:
         yield update

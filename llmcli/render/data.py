@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
+
+from llmcli.render.safe import UNSAFE
 
 
 def token_data(token_id: int, piece: bytes) -> dict[str, Any]:
@@ -14,15 +17,13 @@ def token_data(token_id: int, piece: bytes) -> dict[str, Any]:
 def to_json(data: Any, *, indent: int | None = None) -> str:
     """JSON in UTF-8, one line unless `indent` is given, with a newline at its end.
 
-    Bytes of arguments that were no UTF-8 have none in JSON either: they become U+FFFD.
+    Characters that could drive a terminal are spelled as JSON's own escapes, which changes nothing for who
+    reads it. Bytes of arguments that were no UTF-8 have none in JSON either: they become U+FFFD.
     """
-    text = json.dumps(data, ensure_ascii=False, indent=indent, allow_nan=False)
-    return text.encode("utf-8", "replace").decode() + "\n" if _has_surrogates(text) else text + "\n"
+    text = json.dumps(data, ensure_ascii=False, indent=indent, allow_nan=False) + "\n"
+    return UNSAFE.sub(_escape, text)
 
 
-def _has_surrogates(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return True
-    return False
+def _escape(match: re.Match[str]) -> str:
+    code = ord(match[0])
+    return "\ufffd" if 0xD800 <= code <= 0xDFFF else f"\\u{code:04x}"

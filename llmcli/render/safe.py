@@ -12,7 +12,7 @@ import re
 
 # C0 but newline and tab; DEL and C1; bidirectional controls; line and paragraph separators; what is left of
 # bytes that were no UTF-8 (surrogates).
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
+UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ud800-\udfff]")
 _SHORT = {"\r": r"\r", "\x0b": r"\v", "\x0c": r"\f", "\x08": r"\b", "\x07": r"\a", "\x00": r"\0"}
 
 
@@ -22,7 +22,7 @@ def safe(text: str) -> str:
     >>> safe("a\\x1b[31mb\\u202e")
     'a\\\\x1b[31mb\\\\u202e'
     """
-    return _UNSAFE.sub(_escape, text)
+    return UNSAFE.sub(_escape, text)
 
 
 def safe_line(text: str) -> str:

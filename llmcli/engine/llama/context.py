@@ -125,8 +125,10 @@ class LlamaContext:
                 kept = 0
         finally:
             self._abort.in_call = False
-        for start in range(kept, len(wanted), self._n_batch):
-            chunk = wanted[start : start + self._n_batch]
+        # Who watches the progress wants to see it move: as often as costs nothing.
+        step = lib.llama_n_ubatch(pointer) if on_progress else self._n_batch
+        for start in range(kept, len(wanted), step):
+            chunk = wanted[start : start + step]
             if on_progress:
                 on_progress((start - kept) / (len(wanted) - kept))
             self._tokens[: len(chunk)] = chunk
