@@ -109,8 +109,9 @@ def _weights(n_vocab: int, width: int, heads: int, layers: int, seed: int) -> di
     head = width // heads
 
     def matrix(rows: int, cols: int, scale: float = 1.0) -> np.ndarray:
-        values: np.ndarray = rng.standard_normal((rows, cols), dtype=np.float32)
-        return values * np.float32(scale * cols**-0.5)
+        values = rng.standard_normal((rows, cols), dtype=np.float32)
+        values *= np.float32(scale * cols**-0.5)
+        return values
 
     ones = np.ones(width, dtype=np.float32)
     weights = {

@@ -13,7 +13,7 @@ from llmcli.chat.thinking import OPEN
 from llmcli.chat.turn import take_turn
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.protocol import Generator, Progress
-from llmcli.settings.sampling import SamplingOptions
+from llmcli.settings.sampling import SEEDS, SamplingOptions
 from llmcli.tokens.literal import encode_parts
 from llmcli.tokens.tokenizer import Tokenizer, to_bytes
 
@@ -111,7 +111,7 @@ class Conversation:
         seed = self.sampling.seed
         if seed is None or seed < 0:
             return self.sampling
-        return replace(self.sampling, seed=(seed + self.n_replies) % 2**32)
+        return replace(self.sampling, seed=(seed + self.n_replies) % SEEDS)
 
     def _last_user(self) -> int:
         return max((i for i, m in enumerate(self.messages) if m.role == USER), default=-1)

@@ -72,7 +72,9 @@ class _Turn:
         try:
             evaluated = self.engine.ready(self.prompt, on_progress=on_prefill)
             prefilled = time.perf_counter() - started
-            while not self._is_over(token_id := sampler.sample()):
+            if self.options.predict == 0:
+                self.finish_reason = "length"
+            while self.options.predict != 0 and not self._is_over(token_id := sampler.sample()):
                 first_token = first_token or time.perf_counter() - started
                 yield self._generated(token_id)
                 if self._has_ended():

@@ -111,12 +111,12 @@ def chat(
 
 
 def _run(console: Console, conversation: Conversation, asked: Iterable[str], view: ReplyWriter) -> None:
-    """Ask everything there is to ask. Raises InterruptedByUser after a reply that Ctrl-C cut short."""
+    """Ask everything there is to ask. Raises InterruptedByUser after a reply in which Ctrl-C came."""
     for text in asked:
         with progress(console, "reading the prompt") as on_prefill:
             for event in conversation.ask(text, on_prefill=on_prefill):
                 view.show(event)
-        if view.cancelled:
+        if view.cancelled or conversation.abort.is_set:
             raise InterruptedByUser
 
 
@@ -124,7 +124,8 @@ def _asked(console: Console, prompt: str | None, turns: str | None, attached: st
     """The user's messages without a terminal: those of a file, or one of -p, the files and stdin."""
     if turns is not None:
         return _with_attachment(_turns(console, turns), attached)
-    piped = "" if console.reads_terminal else decode_text(console.read(), "standard input")
+    unread = console.stdin is None or console.reads_terminal
+    piped = "" if unread else decode_text(console.read(), "standard input")
     parts = [part for part in (attached, prompt or "", piped) if part]
     if not prompt and not piped.strip():
         raise UsageError("nothing to answer", hint="give -p TEXT, or text on standard input")

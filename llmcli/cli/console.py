@@ -24,6 +24,10 @@ UNBROKEN = 1 << 16
 ColorChoice = Literal["auto", "always", "never"]
 
 
+class ReaderLeft(Exception):  # noqa: N818 - the reader's right, not an error
+    """Nobody reads stdout any more. No BrokenPipeError: Typer would end the program with exit code 1."""
+
+
 @dataclass
 class Console:
     """Where input comes from and output goes, and what the output may look like.
@@ -63,7 +67,7 @@ class Console:
     def read(self) -> bytes:
         """All of stdin. Raises InputError where it can't be read."""
         if self.stdin is None:
-            return b""
+            raise InputError("standard input is closed")
         try:
             return self.stdin.read()
         except OSError as error:
@@ -72,7 +76,7 @@ class Console:
     def write(self, data: str | bytes) -> None:
         """Write to stdout: bytes as they are, text made safe if it goes to a terminal.
 
-        Raises OutputError where it can't be written, BrokenPipeError when nobody reads any more.
+        Raises OutputError where it can't be written, ReaderLeft when nobody reads any more.
         """
         if isinstance(data, str):
             data = (safe(data) if self.writes_terminal else data).encode("utf-8", "surrogateescape")
@@ -88,7 +92,7 @@ class Console:
             try:
                 self.stdout.flush()
             except BrokenPipeError:
-                raise
+                raise ReaderLeft from None
             except OSError as error:
                 raise OutputError(f"can't write to standard output: {error.strerror}") from None
 
@@ -134,6 +138,10 @@ class Console:
         """Whether stderr gets colours."""
         return self._colors(self.notes_on_terminal)
 
+    def as_text(self, *, notes: bool = False) -> IO[str]:
+        """stdout, or with `notes` stderr, as those libraries want it that print by themselves."""
+        return cast(IO[str], _TextOn(self, notes=notes))
+
     def rich(self, *, notes: bool = False) -> RichConsole:
         """A rich console on stdout, or with `notes` on stderr. Only safe text may be given to it."""
         from rich.console import Console as RichConsole
@@ -142,7 +150,7 @@ class Console:
         terminal = self.notes_on_terminal if notes else self.writes_terminal
         colors = self.colors_notes if notes else self.colors_output
         return RichConsole(
-            file=cast(IO[str], _TextOn(self, notes=notes)),
+            file=self.as_text(notes=notes),
             force_terminal=terminal or colors,
             no_color=not colors,
             color_system="auto" if terminal and colors else "standard" if colors else None,
@@ -164,17 +172,18 @@ class Console:
         try:
             self.stdout.write(data)
         except BrokenPipeError:
-            raise
+            raise ReaderLeft from None
         except OSError as error:
             raise OutputError(f"can't write to standard output: {error.strerror}") from None
 
 
 @dataclass
 class _TextOn:
-    """The file that rich writes to: one of the console's streams."""
+    """The file that rich and Typer write to: one of the console's streams."""
 
     console: Console
     notes: bool
+    encoding: str = "utf-8"
 
     def write(self, text: str) -> int:
         (self.console.say_raw if self.notes else self.console.write_raw)(text)

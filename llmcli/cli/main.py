@@ -6,37 +6,56 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import NoReturn
+from contextlib import redirect_stdout
+from typing import TYPE_CHECKING, NoReturn
 
-import typer
+if TYPE_CHECKING:
+    import typer
 
-from llmcli.cli.console import Console
-from llmcli.errors import LlmcliError, UsageError
+    from llmcli.cli.console import Console
+    from llmcli.errors import LlmcliError, UsageError
 
 INTERRUPTED = 130
 
 
 def run() -> NoReturn:
     """The entry point of the `llmcli` script and of `python -m llmcli`."""
-    console = Console.of_process()
-    _occupy_standard_descriptors()
-    sys.exit(main(sys.argv[1:], console))
+    try:
+        # Here and not above: Ctrl-C may come while they are imported.
+        from llmcli.cli.console import Console
+
+        console = Console.of_process()
+        _occupy_standard_descriptors()
+        status = main(sys.argv[1:], console)
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    sys.exit(status)
 
 
 def main(args: Sequence[str], console: Console) -> int:
     """Run the command line `args`; the exit code."""
+    import typer
+
+    from llmcli.cli.console import ReaderLeft
+    from llmcli.errors import InterruptedByUser, LlmcliError, OutputError
+
     console.debug = "--debug" in args
     try:
         try:
             status = program(args, console)
         finally:
             console.flush()
-    except BrokenPipeError:
+    except ReaderLeft:
         console.abandon_output()
         return 0
     except KeyboardInterrupt:
         console.say("\n" if console.notes_on_terminal else "")
         return INTERRUPTED
+    except InterruptedByUser:
+        return INTERRUPTED
+    except OutputError as error:
+        console.abandon_output()
+        return _fail(console, error)
     except LlmcliError as error:
         return _fail(console, error)
     except typer.TyperException as error:
@@ -56,7 +75,8 @@ def program(args: Sequence[str], console: Console) -> int:
     """Run the command line without catching errors; the exit code."""
     from llmcli.cli.app import app
 
-    return app(list(args), prog_name="llmcli", standalone_mode=False, obj=console) or 0
+    with redirect_stdout(console.as_text()):  # where Typer prints its help
+        return app(list(args), prog_name="llmcli", standalone_mode=False, obj=console) or 0
 
 
 def _occupy_standard_descriptors() -> None:
@@ -77,6 +97,8 @@ def _fail(console: Console, error: LlmcliError, cause: BaseException | None = No
 
 def _usage_error(error: typer.TyperException) -> UsageError:
     """Typer's complaint about the command line, as one of ours."""
+    from llmcli.errors import UsageError
+
     context = getattr(error, "ctx", None)
     command = context.command_path if context else "llmcli"
     message = error.format_message().rstrip(".")

@@ -68,7 +68,8 @@ def open_vocabulary(console: Console, reference: str | None) -> Iterator[LlamaVo
     from llmcli.engine.llama.model import LlamaModel
 
     _show_log(console)
-    with LlamaModel(path, vocab_only=True) as model:
+    abort = AbortFlag()
+    with abort.installed(), LlamaModel(path, vocab_only=True, abort=abort) as model:
         yield model.vocabulary
 
 

@@ -35,7 +35,7 @@ def plan(cached: Sequence[int], wanted: Sequence[int], can_shift: bool) -> Plan:
     Plan(cuts=((2, 3),), kept=2)
     """
     limit = len(wanted) - 1
-    kept = at = _common_prefix(cached, wanted, limit)
+    kept = at = common_prefix(cached, wanted, limit)
     cuts: list[tuple[int, int]] = []
     if can_shift and kept < limit and at < len(cached):
         starts = _run_starts(cached, at)
@@ -48,7 +48,7 @@ def plan(cached: Sequence[int], wanted: Sequence[int], can_shift: bool) -> Plan:
     return Plan(tuple(cuts), kept)
 
 
-def _common_prefix(a: Sequence[int], b: Sequence[int], limit: int) -> int:
+def common_prefix(a: Sequence[int], b: Sequence[int], limit: int) -> int:
     """How many ids `a` and `b` begin with in common, at most `limit`."""
     n = 0
     for x, y in zip(a, b, strict=False):
@@ -74,7 +74,7 @@ def _longest_run(
     for start in starts.get(tuple(wanted[:SHORTEST_RUN]), []):
         if start < at:
             continue
-        length = _common_prefix(cached[start:], wanted, len(wanted))
+        length = common_prefix(cached[start:], wanted, len(wanted))
         if best is None or length > best[1]:
             best = start, length
     return best

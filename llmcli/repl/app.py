@@ -14,6 +14,7 @@ from llmcli.render.output import Output
 from llmcli.render.reply_writer import ReplyWriter
 from llmcli.repl.commands import COMMANDS, Leave, run_command
 from llmcli.repl.input import Input
+from llmcli.repl.keyboard import held_back
 
 
 @dataclass
@@ -56,7 +57,7 @@ class Repl:
         """Write the reply to `text`, or with None another one to the last message."""
         conversation = self.conversation
         # The line editor has its own way with SIGINT; here it is ours again.
-        with conversation.abort.installed(), self.progress() as on_prefill:
+        with conversation.abort.installed(), held_back(), self.progress() as on_prefill:
             if text is None:
                 events = conversation.retry(on_prefill=on_prefill)
             else:

@@ -8,6 +8,9 @@ from pathlib import Path
 from llmcli.settings.option import option
 from llmcli.settings.values import file_path, integer, logit_bias, nonempty, number
 
+SEEDS = 2**32 - 1
+"""Seeds run from 0 to SEEDS - 1; llama.cpp takes the one number more as "random"."""
+
 
 @dataclass(frozen=True)
 class SamplingOptions:
@@ -139,7 +142,7 @@ class SamplingOptions:
         "-s",
         "--seed",
         metavar="N",
-        parse=integer(-1, 2**32 - 1, random=None),
+        parse=integer(-1, SEEDS - 1, random=None),
         help="Seed of the draw (default: random, and shown by --stats).",
     )
     predict: int = option(

@@ -9,6 +9,9 @@ from typing import Any
 
 Parse = Callable[[str], Any]
 
+LARGEST = 3.4e38
+"""llama.cpp computes in 32 bits: to it, anything larger is infinite."""
+
 
 def number(low: float = -math.inf, high: float = math.inf, *, above: bool = False) -> Parse:
     """A finite number in [low, high], or in (low, high] with `above`."""
@@ -24,7 +27,7 @@ def number(low: float = -math.inf, high: float = math.inf, *, above: bool = Fals
             value = float(text)
         except ValueError:
             value = math.nan
-        if not math.isfinite(value) or not low <= value <= high or (above and value == low):
+        if not abs(value) <= LARGEST or not low <= value <= high or (above and value == low):
             raise ValueError(f"must be {allowed}")
         return value
 
@@ -87,7 +90,7 @@ def logit_bias(text: str) -> tuple[int, float]:
                 bias = float(sign + bias_text)
             except ValueError:
                 break
-            if not math.isnan(bias) and bias != math.inf:
+            if bias == -math.inf or abs(bias) <= LARGEST:
                 return int(id_text), bias
     raise ValueError("must be a token id and a bias: 15+2.5, 15-1 or 15-inf")
 
@@ -95,12 +98,13 @@ def logit_bias(text: str) -> tuple[int, float]:
 def lora_adapter(text: str) -> tuple[Path, float]:
     """`FILE` or `FILE:SCALE`."""
     path, colon, scale = text.rpartition(":")
-    if colon:
-        try:
-            return Path(path), float(scale)
-        except ValueError:
-            pass  # the colon belongs to the path
-    return Path(text), 1.0
+    try:
+        value = float(scale) if colon else 1.0
+    except ValueError:
+        colon, value = "", 1.0  # the colon belongs to the path
+    if not abs(value) <= LARGEST:
+        raise ValueError("must be FILE or FILE:SCALE, the scale a finite number")
+    return Path(path if colon else text), value
 
 
 def proportions(text: str) -> tuple[float, ...]:

@@ -1,9 +1,10 @@
 """Where each token stands in the text: spans of bytes and of characters.
 
 Most vocabularies lose nothing: the pieces of the tokens, joined, are the text, and each span begins where the
-last one ends. Three things disturb that, and each is known: SentencePiece puts a space before the text (it
-stands for no input), BPE writes U+FFFD for bytes that are no UTF-8, and WordPiece lowers case, takes
-accents off, drops control characters and spaces between words.
+last one ends. Four things disturb that, and each is known: SentencePiece puts a space before the text (it
+stands for no input), BPE writes U+FFFD for bytes that are no UTF-8, a vocabulary may lack tokens for some
+bytes and leave them out (falcon), and WordPiece lowers case, takes accents off, drops control characters
+and spaces between words, and has one token for every word that it can't spell.
 """
 
 from __future__ import annotations
@@ -46,7 +47,9 @@ def locate(tokenizer: Tokenizer, text: bytes, ids: Sequence[int]) -> list[Token]
     """The tokens of `text` with their offsets; `ids` is what `tokenizer.encode(text)` gave."""
     pieces = [tokenizer.piece(i) for i in ids]
     special = [tokenizer.is_special(i) for i in ids]
-    spans = _align(text, pieces, special)
+    first = len(tokenizer.encode(b"", eos=False))
+    last = len(ids) - len(tokenizer.encode(b"", bos=False))
+    spans = _align(text, pieces, special, range(first, last))
     starts = _character_starts(text)
     tokens = []
     for index, (token_id, piece, (start, end)) in enumerate(zip(ids, pieces, spans, strict=True)):
@@ -65,13 +68,20 @@ def _character_starts(text: bytes) -> list[int]:
     return starts
 
 
-def _align(text: bytes, pieces: Sequence[bytes], special: Sequence[bool]) -> list[tuple[int, int]]:
-    """A span of `text` for each piece: as written if possible, else normalised, else empty."""
+def _align(
+    text: bytes, pieces: Sequence[bytes], special: Sequence[bool], own: range
+) -> list[tuple[int, int]]:
+    """A span of `text` for each piece: as written if possible, else normalised, else empty.
+
+    A special token outside `own` may stand for nothing (BOS, EOS), one within for an unknown word.
+    """
     seen, origin = _as_seen(text, pieces)
     spans = []
     at = 0
-    for piece, is_special in zip(pieces, special, strict=True):
+    for index, (piece, is_special) in enumerate(zip(pieces, special, strict=True)):
         start, end = _next_span(seen, at, piece, special=is_special)
+        if is_special and start == end and index in own:
+            start, end = _word_span(seen, at)
         spans.append((origin[start], origin[end]))
         at = end
     return spans
@@ -109,7 +119,13 @@ def _next_span(text: bytes, at: int, piece: bytes, *, special: bool) -> tuple[in
         return _special_span(text, at, piece)
     if piece.startswith(b" ") and text.startswith(piece[1:], at):
         return at, at + len(piece) - 1
-    return _normalised_span(text, at, piece) or (at, at)
+    return _normalised_span(text, at, piece) or _later_span(text, at, piece)
+
+
+def _later_span(text: bytes, at: int, piece: bytes) -> tuple[int, int]:
+    """Where `piece` stands a little further on, behind bytes for which the vocabulary has no token."""
+    found = text.find(piece, at, at + 64) if piece else -1
+    return (found, found + len(piece)) if found >= 0 else (at, at)
 
 
 def _special_span(text: bytes, at: int, piece: bytes) -> tuple[int, int]:
@@ -132,16 +148,40 @@ def _normalised_span(text: bytes, at: int, piece: bytes) -> tuple[int, int] | No
         if not matched and not plain:
             begin = end = end + size
             continue
-        if len(matched) >= len(wanted) and plain:
+        if len(matched) >= len(wanted) and unicodedata.category(character) != "Mn":
             break
         matched += plain
         end += size
     return (begin, end) if wanted and matched == wanted else None
 
 
+def _word_span(text: bytes, at: int) -> tuple[int, int]:
+    """The next word as WordPiece cuts text: a run of letters and digits, or one character of another kind."""
+    begin = end = at
+    for character in text[at:].decode("utf-8", "surrogateescape"):
+        size = 1 if "\udc80" <= character <= "\udcff" else len(character.encode())
+        plain = _plain(character)
+        if begin == end and not plain and unicodedata.category(character) != "Mn":
+            begin = end = end + size
+            continue
+        joins = (plain.isalnum() and not _is_chinese(character)) or unicodedata.category(character) == "Mn"
+        if begin < end and not joins:
+            break
+        end += size
+        if not joins:
+            break
+    return begin, end
+
+
+def _is_chinese(character: str) -> bool:
+    return unicodedata.name(character, "").startswith("CJK ")
+
+
 def _plain(character: str) -> str:
-    """A character as WordPiece sees it: lower case, without accents; nothing for spaces and controls."""
-    if character.isspace() or unicodedata.category(character) in ("Cc", "Cf", "Cs"):
+    """A character as llama.cpp's WordPiece sees it: lower case, the first of what it decomposes into.
+
+    Nothing for spaces, controls and accents. Of a Korean syllable that leaves the first consonant.
+    """
+    if character.isspace() or unicodedata.category(character) in ("Cc", "Cf", "Cs", "Mn"):
         return ""
-    decomposed = unicodedata.normalize("NFD", character)
-    return "".join(c for c in decomposed if unicodedata.category(c) != "Mn").lower()
+    return unicodedata.normalize("NFD", character)[0].lower()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import gguf
+import numpy as np
 import pytest
 
 from llmcli.engine.llama.context import CACHE_TYPES as C_CACHE_TYPES
@@ -123,7 +124,7 @@ class TestSizes:
     def test_a_prompt_larger_than_the_window(self, engine: LlamaEngine) -> None:
         """It is refused with both sizes, and the cache stays as it was."""
         engine.ready([1, 2])
-        with pytest.raises(WindowFullError, match="513 tokens.*only 512"):
+        with pytest.raises(WindowFullError, match=r"513 tokens.*only 512"):
             engine.ready([3] * 513)
         assert list(engine.cached) == [1, 2]
         engine.logits()
@@ -203,7 +204,9 @@ class TestContextOptions:
         path.write_bytes(b"GGUF" + os.urandom(100))
         with pytest.raises(GgufError, match=r"lora\.gguf"):
             LlamaEngine.load(tiny_model, EngineOptions(lora=((path, 1.0),)))
-        with pytest.raises(ModelError, match=r"tiny\.gguf: llama\.cpp can't load the adapter: .*expect general\.type"):
+        with pytest.raises(
+            ModelError, match=r"tiny\.gguf: llama\.cpp can't load the adapter: .*expect general\.type"
+        ):
             LlamaEngine.load(tiny_model, EngineOptions(lora=((tiny_model, 1.0),)))
 
 
@@ -310,7 +313,9 @@ class TestUseAfterClose:
             lambda model: LlamaContext(model),
         ],
     )
-    def test_of_a_model_and_its_vocabulary(self, tiny_model: Path, use: Callable[[LlamaModel], object]) -> None:
+    def test_of_a_model_and_its_vocabulary(
+        self, tiny_model: Path, use: Callable[[LlamaModel], object]
+    ) -> None:
         """Everything that asks the C model or vocabulary is refused once it is gone."""
         model = LlamaModel(tiny_model)
         model.close()
@@ -355,7 +360,10 @@ class TestModelFiles:
             ("text", "just a text, 안녕\n".encode() * 100),
             ("magic alone", b"GGUF"),
             ("random", b"GGUF" + bytes((i * 97 + 13) % 256 for i in range(5000))),
-            ("version 3, then random", b"GGUF\x03\x00\x00\x00" + bytes((i * 57 + 13) % 256 for i in range(5000))),
+            (
+                "version 3, then random",
+                b"GGUF\x03\x00\x00\x00" + bytes((i * 57 + 13) % 256 for i in range(5000)),
+            ),
             ("zeros", bytes(4096)),
         ],
     )
@@ -385,13 +393,19 @@ class TestModelFiles:
     def test_a_sound_file_that_llama_cpp_refuses(self, tmp_path: Path) -> None:
         """What only llama.cpp can know is told in its words: an architecture that it does not have."""
         writer = gguf.GGUFWriter(tmp_path / "odd.gguf", "no-such-thing")
-        writer.add_uint32("a", 1)
+        writer.add_tensor("output.weight", np.ones((4, 4), dtype=np.float32))
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
         writer.write_tensors_to_file()
         writer.close()
         with pytest.raises(ModelError, match="unknown model architecture: 'no-such-thing'"):
             LlamaModel(tmp_path / "odd.gguf")
+
+    def test_a_vocabulary_without_weights(self, shared: Path) -> None:
+        """A file that holds only a vocabulary says so, and what it is good for."""
+        with pytest.raises(ModelError, match="no weights") as caught:
+            LlamaModel(shared / "vocabs" / "ggml-vocab-gpt-2.gguf")
+        assert "tokenize" in caught.value.hint
 
     def test_truncated_while_in_use(self, tiny_model: Path, tmp_path: Path) -> None:
         """A mapped file that becomes shorter is an error at the next evaluation, no SIGBUS."""

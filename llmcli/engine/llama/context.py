@@ -293,7 +293,7 @@ def _make(model: LlamaModel, options: EngineOptions) -> int:
     if pointer is None:
         raise ModelError(
             f"llama.cpp can't make a context of {size:,} tokens: {log.reason() or 'no reason given'}",
-            hint="a smaller -c needs less memory",
+            hint="a smaller -c needs less memory; --debug shows all that llama.cpp says",
         )
     return int(pointer)
 

@@ -18,7 +18,7 @@ from llmcli.engine.llama.sampler import LlamaSampler
 from llmcli.engine.llama.vocabulary import LlamaVocabulary
 from llmcli.engine.protocol import Progress
 from llmcli.settings.engine import EngineOptions
-from llmcli.settings.sampling import SamplingOptions
+from llmcli.settings.sampling import SEEDS, SamplingOptions
 
 
 @dataclass
@@ -75,7 +75,7 @@ class LlamaEngine:
 
     def sampler(self, options: SamplingOptions, prompt: Sequence[int] = ()) -> LlamaSampler:
         """A sampler chain for one reply; without a seed in the options, with a random one."""
-        seed = options.seed if options.seed is not None and options.seed >= 0 else secrets.randbits(32)
+        seed = options.seed if options.seed is not None and options.seed >= 0 else secrets.randbelow(SEEDS)
         return LlamaSampler(self.context, self.tokenizer, options, seed, prompt)
 
     def ends_reply(self, token_id: int) -> bool:

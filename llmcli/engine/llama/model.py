@@ -56,6 +56,11 @@ class LlamaModel:
         self.name = path.name
         options = options or EngineOptions()
         header = read_header(path)
+        if not vocab_only and not header.tensors:
+            raise ModelError(
+                f"{path}: holds a vocabulary, but no weights",
+                hint="tokenize and detokenize work with it; chat and probs need the whole model",
+            )
         self.maps_file = not vocab_only and not options.no_mmap
         self._size = header.size
         architecture = header.metadata.get("general.architecture")

@@ -1,0 +1,106 @@
+"""A real pseudo-terminal with llmcli in it: keys go in, and what a person would see comes out."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+
+import pexpect
+import pyte
+
+from tests.cli.program import PATIENCE, Program, one_threaded
+
+ROWS, COLUMNS = 50, 100
+ENTER, TAB, CTRL_C, CTRL_D, CTRL_J, ALT_ENTER, UP = "\r", "\t", "\x03", "\x04", "\n", "\x1b\r", "\x1b[A"
+PASTE_BEGINS, PASTE_ENDS = "\x1b[200~", "\x1b[201~"
+
+
+class Terminal:
+    """llmcli on a terminal of 50 rows and 100 columns. A context manager; leaving it ends the program."""
+
+    def __init__(self, program: Program, *args: object, env: dict[str, str] | None = None) -> None:
+        self.received = b""
+        """Everything that was sent to the terminal, byte for byte."""
+        self._screen = _Screen(COLUMNS, ROWS, self.send)
+        self._stream = pyte.ByteStream(self._screen)
+        self._child = pexpect.spawn(
+            sys.executable,
+            ["-m", "llmcli", *map(str, one_threaded(args))],
+            env=program.environ(TERM="xterm-256color") | (env or {}),
+            cwd=str(program.home),
+            dimensions=(ROWS, COLUMNS),
+            echo=False,
+        )
+        self._child.delaybeforesend = None
+
+    def send(self, keys: str) -> None:
+        """Press keys."""
+        self._child.send(keys)
+
+    def line(self, text: str) -> None:
+        """Type a line and send it."""
+        self.send(text + ENTER)
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C while no line is being edited: the terminal makes a signal of it."""
+        self.send(CTRL_C)
+
+    @property
+    def shown(self) -> str:
+        """What is on the screen, without the blanks at the ends of lines and of the screen."""
+        return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
+
+    def sees(self, text: str, times: int = 1) -> None:
+        """Wait until `text` is on the screen, `times` times."""
+        self.waits(lambda: self.shown.count(text) >= times, repr(text))
+
+    def waits(self, is_there: Callable[[], bool], what: str, patience: float = PATIENCE) -> None:
+        """Wait until something is so."""
+        deadline = time.monotonic() + patience
+        while not is_there():
+            left = deadline - time.monotonic()
+            assert left > 0 and self._reads(left), f"waited in vain for {what}; on the screen:\n{self.shown}"
+
+    def ends(self) -> int:
+        """Wait for the program's end; its exit status."""
+        deadline = time.monotonic() + PATIENCE
+        while self._reads(deadline - time.monotonic()):
+            assert time.monotonic() < deadline, f"it does not end; on the screen:\n{self.shown}"
+        self._child.wait()
+        return int(self._child.exitstatus if self._child.signalstatus is None else -self._child.signalstatus)
+
+    def _reads(self, timeout: float) -> bool:
+        """Read what comes next; False at the program's end."""
+        try:
+            data = self._child.read_nonblocking(65536, max(0.0, timeout))
+        except pexpect.TIMEOUT:
+            return True
+        except pexpect.EOF:
+            return False
+        self.received += data
+        self._stream.feed(data)
+        return True
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(pexpect.ExceptionPexpect):
+            self._child.close(force=True)
+
+
+class _Screen(pyte.Screen):  # type: ignore[misc]
+    """A screen that answers when it is asked where its cursor is."""
+
+    def __init__(self, columns: int, lines: int, answer: Callable[[str], None]) -> None:
+        super().__init__(columns, lines)
+        self._answer = answer
+
+    def write_process_input(self, data: str) -> None:
+        """Called by pyte with the answer."""
+        self._answer(data)

@@ -1,0 +1,106 @@
+"""Training: fresh conversations, loss on the replies alone, on a CPU with two cores or on a GPU."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from corpus import Maker, load_subjects
+from model import Llama, Shape
+from tokenizer import encode
+from tokenizers import Tokenizer
+from torch.nn import functional
+
+BATCH_TOKENS = 4096
+POOL = 512
+"""Conversations made at once and sorted by length, so that a batch holds little padding."""
+PEAK_RATE, FINAL_RATE, WARMUP = 1.5e-3, 5e-5, 200
+
+
+def batches(tokenizer: Tokenizer, seed: int, context: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Endless batches: ids (rows, length) and targets, -100 where nothing is to be learnt."""
+    maker = Maker(load_subjects(), seed)
+    shuffle = random.Random(seed)
+    while True:
+        pool = [encode(tokenizer, maker.conversation()) for _ in range(POOL)]
+        pool = sorted((ids[: context + 1], learn[: context + 1]) for ids, learn in pool)
+        pool.sort(key=lambda item: len(item[0]))
+        groups = []
+        while pool:
+            longest = len(pool[-1][0])
+            rows = max(1, BATCH_TOKENS // longest)
+            groups.append(pool[-rows:])
+            del pool[-rows:]
+        shuffle.shuffle(groups)
+        for group in groups:
+            length = max(len(ids) for ids, _ in group) - 1
+            inputs = torch.zeros(len(group), length, dtype=torch.long)
+            targets = torch.full((len(group), length), -100)
+            for row, (ids, learn) in enumerate(group):
+                inputs[row, : len(ids) - 1] = torch.tensor(ids[:-1])
+                wanted = [i if yes else -100 for i, yes in zip(ids[1:], learn[1:], strict=True)]
+                targets[row, : len(ids) - 1] = torch.tensor(wanted)
+            yield inputs, targets
+
+
+def rate(done: float, step: int) -> float:
+    """The learning rate: a short warm-up, then a cosine down to FINAL_RATE."""
+    if step < WARMUP:
+        return PEAK_RATE * (step + 1) / WARMUP
+    return FINAL_RATE + (PEAK_RATE - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+
+def main() -> None:
+    """Train, and write the weights."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tokenizer", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--tokens", type=float, default=40e6)
+    parser.add_argument("--seed", type=int, default=7)
+    args = parser.parse_args()
+    torch.manual_seed(args.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    tokenizer = Tokenizer.from_file(str(args.tokenizer))
+    shape = Shape(tokenizer.get_vocab_size())
+    model = Llama(shape).to(device)
+    print(f"{sum(p.numel() for p in model.parameters()):,} parameters on {device}", flush=True)
+    matrices = [p for p in model.parameters() if p.dim() > 1]
+    vectors = [p for p in model.parameters() if p.dim() == 1]
+    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.95))
+    seen, started, losses = 0, time.time(), []
+    for step, (inputs, targets) in enumerate(batches(tokenizer, args.seed, shape.context)):
+        for group in optimizer.param_groups:
+            group["lr"] = rate(seen / args.tokens, step)
+        inputs, targets = inputs.to(device), targets.to(device)
+        learnt = targets.flatten() != -100
+        with torch.autocast(device, torch.bfloat16):
+            hidden = model(inputs).flatten(0, 1)[learnt]
+            logits = model.logits(hidden)
+        loss = functional.cross_entropy(logits.float(), targets.flatten()[learnt])
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        seen += inputs.numel()
+        losses.append(loss.item())
+        if step % 100 == 0 or seen >= args.tokens:
+            mean = sum(losses[-100:]) / len(losses[-100:])
+            speed = seen / (time.time() - started)
+            print(
+                f"step {step:6} {seen / 1e6:7.2f} M tokens  loss {mean:.4f}  {speed:,.0f} tokens/s",
+                flush=True,
+            )
+        if step % 500 == 0 or seen >= args.tokens:
+            torch.save({"shape": shape.__dict__, "weights": model.state_dict()}, args.out)
+        if seen >= args.tokens:
+            break
+
+
+if __name__ == "__main__":
+    main()
