@@ -43,7 +43,7 @@ HEAVY = {
     "httpx",
     "requests",
 }
-LONGEST_FILE = 320
+LONGEST_FILE = 330
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 

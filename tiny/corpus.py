@@ -225,7 +225,8 @@ FACTS = {
         asked=(
             "What is my name?", "what's my name?", "who am I?", "do you know my name?", "tell me my name",
             "do you remember my name?", "can you say my name?", "what am I called?",
-            "which name did I tell you?", "do you still know what I am called?", "say my name", "what was my name again?",
+            "which name did I tell you?", "do you still know what I am called?", "say my name",
+            "what was my name again?",
         ),
         known=("Your name is {}.", "You told me that your name is {}.", "You are {}."),
         unknown=(
@@ -341,8 +342,8 @@ COLOURS = (
     "red", "blue", "green", "yellow", "black", "white", "purple", "orange", "pink", "brown", "grey", "silver",
 )  # fmt: skip
 ONSETS = (
-    "b", "br", "c", "ch", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p", "pl", "qu",
-    "r", "s", "sh", "st", "t", "th", "tr", "v", "w", "y", "z", "",
+    "b", "br", "c", "ch", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p", "pl",
+    "qu", "r", "s", "sh", "st", "t", "th", "tr", "v", "w", "y", "z", "",
 )  # fmt: skip
 VOWELS = ("a", "e", "i", "o", "u", "ai", "ea", "io", "oo", "ie", "y", "au", "ou", "ee")
 CODAS = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from corpus import Maker, Turn, load_subjects
@@ -50,3 +51,7 @@ def encode(tokenizer: Tokenizer, turns: list[Turn]) -> tuple[list[int], list[boo
         ids += [*head, *said, end, *newline]
         learn += [False] * len(head) + [mine] * (len(said) + 1) + [False] * len(newline)
     return ids, learn
+
+
+if __name__ == "__main__":
+    train(Path(sys.argv[1]))

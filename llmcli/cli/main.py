@@ -63,6 +63,8 @@ def main(args: Sequence[str], console: Console) -> int:
     except typer.Abort:
         return INTERRUPTED
     except Exception as error:  # the last net: a bug becomes a message, not a traceback
+        if _is_an_interrupt(error):
+            return INTERRUPTED
         bug = LlmcliError(
             f"unexpected {type(error).__name__}: {error}",
             hint="this is a bug in llmcli; --debug shows where it happened",
@@ -93,6 +95,15 @@ def _fail(console: Console, error: LlmcliError, cause: BaseException | None = No
         console.say("".join(traceback.format_exception(cause or error)))
     console.show_error(error)
     return error.exit_code
+
+
+def _is_an_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind an error: Python 3.11 wraps what is raised while a class is being made."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _usage_error(error: typer.TyperException) -> UsageError:

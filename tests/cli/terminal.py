@@ -13,13 +13,13 @@ import pyte
 
 from tests.cli.program import PATIENCE, Program, one_threaded
 
-ROWS, COLUMNS = 50, 100
+ROWS, COLUMNS = 120, 100
 ENTER, TAB, CTRL_C, CTRL_D, CTRL_J, ALT_ENTER, UP = "\r", "\t", "\x03", "\x04", "\n", "\x1b\r", "\x1b[A"
 PASTE_BEGINS, PASTE_ENDS = "\x1b[200~", "\x1b[201~"
 
 
 class Terminal:
-    """llmcli on a terminal of 50 rows and 100 columns. A context manager; leaving it ends the program."""
+    """llmcli on a terminal of 120 rows and 100 columns. A context manager; leaving it ends the program."""
 
     def __init__(self, program: Program, *args: object, env: dict[str, str] | None = None) -> None:
         self.received = b""
@@ -94,7 +94,7 @@ class Terminal:
             self._child.close(force=True)
 
 
-class _Screen(pyte.Screen):  # type: ignore[misc]
+class _Screen(pyte.Screen):
     """A screen that answers when it is asked where its cursor is."""
 
     def __init__(self, columns: int, lines: int, answer: Callable[[str], None]) -> None:

@@ -1,9 +1,8 @@
-"""The distribution over the next token, against computations made another way."""
+"""The distribution over the next token, against a computation of its own."""
 
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,172 +10,145 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from llmcli.engine.llama.engine import LlamaEngine
-from llmcli.errors import InputError
+from llmcli.engine.protocol import Stage
 from llmcli.probs.distribution import Distribution, log_softmax
-from llmcli.probs.next_token import continuation, next_token
-from llmcli.settings.option import build
-from llmcli.settings.sampling import SamplingOptions
+from llmcli.tokens.tokenizer import SpecialToken
 
-logits = st.lists(st.floats(-60, 60, width=32), min_size=1, max_size=50).map(
+LOGITS = st.lists(st.floats(-60, 60, width=32), min_size=1, max_size=40).map(
     lambda values: np.array(values, np.float32)
 )
 
 
-def reference_softmax(values: NDArray[np.float32]) -> list[float]:
-    """The textbook's formula in Python's own floats, exactly summed."""
-    top = max(map(float, values))
-    weights = [math.exp(float(value) - top) for value in values]
-    return [weight / math.fsum(weights) for weight in weights]
+class Letters:
+    """A vocabulary without a model: a token's piece is its id in words of bytes."""
 
-
-@given(logits)
-def test_log_softmax_agrees_with_the_textbook_and_sums_to_one(values: NDArray[np.float32]) -> None:
-    """The probabilities are those of exp(logit) / sum(exp(logits)), and make up one."""
-    probs = np.exp(log_softmax(values))
-    assert np.allclose(probs, reference_softmax(values), rtol=1e-9, atol=1e-300)
-    assert math.isclose(math.fsum(probs), 1.0, rel_tol=1e-12)
-
-
-@given(logits, st.integers(1, 60))
-def test_top_ranks_by_logit_and_of_equals_by_id(values: NDArray[np.float32], k: int) -> None:
-    """`top` is the beginning of the whole vocabulary sorted, with running ranks and sums."""
-    top = Distribution.of(values).top(k, _Numbers())
-    expected = sorted(range(len(values)), key=lambda i: (-values[i], i))[:k]
-    assert [candidate.id for candidate in top] == expected
-    assert [candidate.rank for candidate in top] == list(range(1, len(expected) + 1))
-    sums = np.cumsum([candidate.prob for candidate in top])
-    assert np.allclose([candidate.cumulative for candidate in top], np.minimum(sums, 1.0))
-
-
-@given(logits, st.data())
-def test_a_single_candidate_is_the_same_as_in_the_whole_ranking(
-    values: NDArray[np.float32], data: st.DataObject
-) -> None:
-    """What is said of one token does not depend on how it was asked for."""
-    distribution = Distribution.of(values)
-    token_id = data.draw(st.integers(0, len(values) - 1))
-    everything = {c.id: c for c in distribution.top(len(values), _Numbers())}
-    alone, ranked = distribution.candidate(token_id, _Numbers()), everything[token_id]
-    assert (alone.rank, alone.prob, alone.logprob) == (ranked.rank, ranked.prob, ranked.logprob)
-    assert math.isclose(alone.cumulative, ranked.cumulative, rel_tol=1e-9)
-
-
-@given(logits)
-def test_entropy_agrees_with_its_definition(values: NDArray[np.float32]) -> None:
-    """-sum(p log2 p), and never outside 0 to log2(n)."""
-    probs = reference_softmax(values)
-    expected = -math.fsum(p * math.log2(p) for p in probs if p > 0)
-    entropy = Distribution.of(values).entropy_bits
-    assert math.isclose(entropy, expected, rel_tol=1e-6, abs_tol=1e-9)
-    assert -1e-9 <= entropy <= math.log2(len(values)) + 1e-9
-
-
-def test_entropy_of_equals_is_the_logarithm_of_their_number() -> None:
-    """Eight tokens, none better: three bits; and it takes all of them to make up everything."""
-    distribution = Distribution.of(np.zeros(8, np.float32))
-    assert math.isclose(distribution.entropy_bits, 3.0)
-    assert distribution.size_of(0.9) == 8
-    assert distribution.size_of(0.5) == 4
-
-
-def test_a_token_that_can_never_come_has_no_part_in_the_entropy() -> None:
-    """A logit of minus infinity is a probability of zero, not a NaN."""
-    distribution = Distribution.of(np.array([0.0, -np.inf, 0.0], np.float32))
-    assert math.isclose(distribution.entropy_bits, 1.0)
-    assert distribution.candidate(1, _Numbers()).prob == 0.0
-
-
-def test_the_report_agrees_with_the_logits_of_a_real_model(engine: LlamaEngine) -> None:
-    """`prob` is the softmax of what llama.cpp computed, over the whole vocabulary."""
-    report = next_token(engine, b"The quick", SamplingOptions(), 5)
-    expected = reference_softmax(engine.logits())
-    assert report.n_prompt_tokens == len(engine.cached)
-    for candidate in report.top:
-        assert math.isclose(candidate.prob, expected[candidate.id], rel_tol=1e-9)
-        assert math.isclose(candidate.logprob, math.log(expected[candidate.id]), rel_tol=1e-9)
-
-
-def test_sampled_prob_is_what_top_k_and_temperature_leave(engine: LlamaEngine) -> None:
-    """Of the two tokens left, each is drawn as their logits, divided by the temperature, say."""
-    given = {"top_k": "2", "temp": "0.5", "top_p": "1", "min_p": "0"}
-    report = next_token(engine, b"The quick", build(SamplingOptions, given), 4)
-    first, second, third, _ = report.top
-    expected = reference_softmax(np.array([first.logit / 0.5, second.logit / 0.5], np.float32))
-    assert math.isclose(first.sampled_prob, expected[0], rel_tol=1e-5)
-    assert math.isclose(second.sampled_prob, expected[1], rel_tol=1e-5)
-    assert third.sampled_prob == 0.0
-    assert report.chain == ("top_k", "temperature")
-
-
-def test_without_a_chain_the_draw_is_the_distribution_itself(engine: LlamaEngine) -> None:
-    """With every sampler off, sampled_prob is prob."""
-    off = {"top_k": "0", "temp": "1", "top_p": "1", "min_p": "0"}
-    report = next_token(engine, b"The quick", build(SamplingOptions, off), 3)
-    assert report.chain == ()
-    assert all(c.sampled_prob == pytest.approx(c.prob) for c in report.top)
-
-
-def test_xtc_is_left_out_and_named(engine: LlamaEngine) -> None:
-    """A sampler that is random itself has no place in a probability; the report says so."""
-    options = build(SamplingOptions, {"xtc_probability": "0.5"})
-    report = next_token(engine, b"The quick", options, 3)
-    assert report.skipped == ("xtc",)
-    assert "xtc" not in report.chain
-
-
-def test_an_asked_text_is_found_wherever_it_ranks(engine: LlamaEngine) -> None:
-    """The least probable token of all is reported with its rank; of several tokens, the first."""
-    n = engine.tokenizer.n_tokens
-    report = next_token(engine, b"The quick", SamplingOptions(), n, [" brown fox", "!"])
-    ranked = {c.id: c.rank for c in report.top}
-    for asked in report.asked:
-        assert asked.candidate.rank == ranked[asked.ids[0]]
-        assert b"".join(map(engine.tokenizer.piece, asked.ids)).decode() == asked.text
-
-
-def test_an_empty_prompt_without_bos_is_refused(engine: LlamaEngine) -> None:
-    """There is nothing to compute a distribution after."""
-    with pytest.raises(InputError, match="no BOS"):
-        next_token(engine, b"", SamplingOptions(), 3)
-
-
-def test_a_continuation_is_what_joining_adds(engine: LlamaEngine) -> None:
-    """Where the joined text begins with the prompt's own tokens, the rest is the continuation."""
-    tokenizer = engine.tokenizer
-    ids, rejoined = continuation(b"The quick", " brown", tokenizer)
-    joined = tokenizer.encode(b"The quick brown", bos=False, eos=False)
-    assert not rejoined
-    assert tokenizer.encode(b"The quick", bos=False, eos=False) + ids == joined
-
-
-def test_joining_that_changes_the_prompt_is_said(stories: Path) -> None:
-    """'Onc' + 'e' is one token with the prompt's own end; then the text stands by itself."""
-    from llmcli.engine.llama.model import LlamaModel
-
-    with LlamaModel(stories, vocab_only=True) as model:
-        ids, rejoined = continuation(b"Onc", "e", model.vocabulary)
-        assert rejoined
-        assert ids == model.vocabulary.encode(b"e", bos=False, eos=False)
-
-
-class _Numbers:
-    """A vocabulary whose tokens are their own numbers: only pieces are asked of it here."""
-
-    name = "numbers"
-    n_tokens = 1 << 20
+    name = "letters"
+    n_tokens = 40
     adds_space_prefix = False
-
-    def piece(self, token_id: int) -> bytes:
-        return str(token_id).encode()
 
     def encode(
         self, text: bytes, *, parse_special: bool = True, bos: bool | None = None, eos: bool | None = None
     ) -> list[int]:
-        return [int(text)]
+        return list(text)
+
+    def piece(self, token_id: int) -> bytes:
+        return b"%d" % token_id
 
     def is_special(self, token_id: int) -> bool:
         return False
 
-    def special_tokens(self) -> tuple[()]:
-        return ()
+    def special_tokens(self) -> list[SpecialToken]:
+        return []
+
+
+def naive(logits: NDArray[np.float32]) -> list[float]:
+    """The softmax as the textbook writes it, in Python's own floats."""
+    largest = max(map(float, logits))
+    powers = [math.exp(float(logit) - largest) for logit in logits]
+    return [power / math.fsum(powers) for power in powers]
+
+
+@given(LOGITS)
+def test_probabilities_sum_to_one(logits: NDArray[np.float32]) -> None:
+    """Over the whole vocabulary, and none is negative."""
+    probs = np.exp(log_softmax(logits))
+    assert math.fsum(probs) == pytest.approx(1, abs=1e-12)
+    assert (probs >= 0).all()
+
+
+@given(LOGITS)
+def test_against_the_textbook(logits: NDArray[np.float32]) -> None:
+    """Probabilities, logprobs, entropy, ranks and sums are those of a naive computation."""
+    probs = naive(logits)
+    distribution = Distribution.of(logits)
+    entropy = -math.fsum(p * math.log2(p) for p in probs if p > 0)
+    assert distribution.entropy_bits == pytest.approx(entropy, abs=1e-9)
+    order = sorted(range(len(probs)), key=lambda i: (-float(logits[i]), i))
+    top = distribution.top(len(probs), Letters())
+    assert [candidate.id for candidate in top] == order
+    assert [candidate.rank for candidate in top] == list(range(1, len(probs) + 1))
+    for candidate in top:
+        assert candidate.piece == b"%d" % candidate.id
+        assert candidate.logit == float(logits[candidate.id])
+        assert candidate.prob == pytest.approx(probs[candidate.id], rel=1e-9, abs=1e-300)
+        assert candidate.logprob == pytest.approx(
+            float(logits[candidate.id])
+            - float(max(logits))
+            - math.log(math.fsum(math.exp(float(x) - float(max(logits))) for x in logits)),
+            abs=1e-9,
+        )
+        before = math.fsum(probs[i] for i in order[: candidate.rank])
+        assert candidate.cumulative == pytest.approx(before, abs=1e-9)
+        assert candidate.cumulative <= 1
+        assert candidate.sampled_prob == pytest.approx(candidate.prob)
+
+
+@given(LOGITS, st.integers(1, 60))
+def test_the_top_k_are_the_first_of_all(logits: NDArray[np.float32], k: int) -> None:
+    """A small k gives the beginning of what a large one gives; one beyond the vocabulary gives it all."""
+    distribution = Distribution.of(logits)
+    everything = distribution.top(len(logits), Letters())
+    assert distribution.top(k, Letters()) == everything[:k]
+
+
+@given(LOGITS, st.data())
+def test_one_token_alone(logits: NDArray[np.float32], data: st.DataObject) -> None:
+    """Asked for by itself, a token has the rank and the sum that it has in the whole list."""
+    distribution = Distribution.of(logits)
+    token_id = data.draw(st.integers(0, len(logits) - 1))
+    [listed] = [c for c in distribution.top(len(logits), Letters()) if c.id == token_id]
+    alone = distribution.candidate(token_id, Letters())
+    assert (alone.rank, alone.prob, alone.logit) == (listed.rank, listed.prob, listed.logit)
+    assert alone.cumulative == pytest.approx(listed.cumulative, abs=1e-9)
+
+
+def test_equals_are_ranked_by_id() -> None:
+    """Of equally probable tokens the lower id comes first, also at the edge of the top k."""
+    distribution = Distribution.of(np.array([1, 2, 1, 2, 2, 1], np.float32))
+    assert [c.id for c in distribution.top(2, Letters())] == [1, 3]
+    assert [c.id for c in distribution.top(5, Letters())] == [1, 3, 4, 0, 2]
+    assert [distribution.candidate(i, Letters()).rank for i in range(6)] == [4, 1, 5, 2, 3, 6]
+
+
+def test_entropy_at_its_ends() -> None:
+    """Zero when sure, log2(n) when every token is as probable."""
+    assert Distribution.of(np.zeros(32, np.float32)).entropy_bits == pytest.approx(5)
+    sure = Distribution.of(np.array([0, -np.inf, -np.inf], np.float32))
+    assert sure.entropy_bits == 0
+    assert math.copysign(1, sure.entropy_bits) == 1
+    assert sure.top(3, Letters())[0].prob == 1
+
+
+@given(LOGITS, st.floats(0.01, 0.999))
+def test_size_of_is_the_smallest_that_suffices(logits: NDArray[np.float32], mass: float) -> None:
+    """So many tokens make up the mass, and one fewer do not."""
+    distribution = Distribution.of(logits)
+    size = distribution.size_of(mass)
+    cumulative = [c.cumulative for c in distribution.top(len(logits), Letters())]
+    assert cumulative[size - 1] >= mass - 1e-9
+    assert size == 1 or cumulative[size - 2] < mass + 1e-9
+
+
+def test_size_of_even_shares() -> None:
+    """Nine of ten equals make up 85 %, all ten 95 %."""
+    even = Distribution.of(np.zeros(10, np.float32))
+    assert (even.size_of(0.85), even.size_of(0.95), even.size_of(1.0)) == (9, 10, 10)
+
+
+def test_sampled_prob_is_what_the_chain_leaves() -> None:
+    """The last stage's survivors share all the probability; the others have none."""
+    logits = np.array([3, 2, 1, 0], np.float32)
+    stages = [
+        Stage("top_k", {"k": 3}, np.array([0, 1, 2], np.int32), np.array([3, 2, 1], np.float32)),
+        Stage("temperature", {"temp": 0.5}, np.array([1, 0], np.int32), np.array([4, 6], np.float32)),
+    ]
+    sampled = [c.sampled_prob for c in Distribution.of(logits, stages).top(4, Letters())]
+    assert sampled == pytest.approx([1 / (1 + math.exp(-2)), 1 / (1 + math.exp(2)), 0, 0])
+
+
+def test_the_logits_are_copied() -> None:
+    """The engine's own memory may change under it."""
+    logits = np.array([1, 2, 3], np.float32)
+    distribution = Distribution.of(logits)
+    logits[:] = 0
+    assert [c.id for c in distribution.top(1, Letters())] == [2]

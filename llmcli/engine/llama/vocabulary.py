@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,18 @@ NO_TOKEN = -1
 INT32_MIN = -(2**31)
 CONTROL = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
 """What llama.cpp parses only on request; user-defined tokens it always parses."""
+
+TAKES_BYTES = (lib.LLAMA_VOCAB_TYPE_SPM, lib.LLAMA_VOCAB_TYPE_UGM, lib.LLAMA_VOCAB_TYPE_RWKV)
+"""Kinds of vocabularies that take a text's bytes as they are; the others take its characters."""
+
+# llama.cpp writes U+FFFD for each byte that is no UTF-8, but these it takes for characters, and dies of them:
+# above U+10FFFF, which it can decode but not encode; and, where spaces are spelled as U+2581, a space in
+# more bytes than it needs.
+_BEYOND_UNICODE = rb"(?:\xf4[\x90-\xbf]|[\xf5-\xf7][\x80-\xbf])[\x80-\xbf]{2}"
+_LONG_SPACE = rb"\xc0\xa0|\xe0\x80\xa0|\xf0\x80\x80\xa0"
+_DEADLY = re.compile(_BEYOND_UNICODE)
+_DEADLY_WITH_SPACES = re.compile(_BEYOND_UNICODE + b"|" + _LONG_SPACE)
+_REPLACEMENT, _SPELLED_SPACE = "\ufffd".encode(), "\u2581".encode()
 
 
 class LlamaVocabulary:
@@ -40,6 +53,7 @@ class LlamaVocabulary:
         self._pieces: dict[int, bytes] = {}
         self._special: dict[int, bool] = {}
         self._special_tokens: list[SpecialToken] | None = None
+        self._deadly = self._deadly_bytes()
         self.adds_space_prefix = self._puts_space_before()
 
     @property
@@ -122,6 +136,8 @@ class LlamaVocabulary:
         return (default if asked is None else asked) and token_id != NO_TOKEN
 
     def _encode(self, text: bytes, parse_special: bool) -> list[int]:
+        if self._deadly:
+            text = self._deadly.sub(lambda found: _REPLACEMENT * len(found[0]), text)
         if len(text) >= 2**31 - 1:
             raise InputError("a text of 2 GB or more can't be tokenized as one", hint="split it into lines")
         depth = longest_unbroken(text) if len(text) > SHALLOW else len(text)
@@ -148,6 +164,14 @@ class LlamaVocabulary:
             if n >= 0:
                 return buffer.raw[:n]
             room = -n
+
+    def _deadly_bytes(self) -> re.Pattern[bytes] | None:
+        """What in a text would end the process, if it reached llama.cpp's tokenizer."""
+        if self.kind in TAKES_BYTES:
+            return None
+        space = self._tokenize(b" ", False)
+        spelled = space and lib.llama_vocab_get_text(self.pointer, space[0]) == _SPELLED_SPACE
+        return _DEADLY_WITH_SPACES if spelled else _DEADLY
 
     def _puts_space_before(self) -> bool:
         """Whether encoding puts a space before a text: found out by trying, as metadata may be silent."""

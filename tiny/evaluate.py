@@ -1,0 +1,144 @@
+"""The evaluation: through llmcli's own engine and template, greedy, on wordings kept out of training.
+
+It prints one table: how many questions were answered with the right subject's facts, how many names were
+remembered over 1 to 5 turns, and how often the model said that it was not told when it was not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from corpus import FACTS, Maker, Question, Subject, load_subjects
+
+from llmcli.chat.conversation import Conversation
+from llmcli.chat.messages import Message
+from llmcli.chat.reply import Reply
+from llmcli.chat.template import ChatTemplate
+from llmcli.engine.interrupt import AbortFlag
+from llmcli.engine.llama.engine import LlamaEngine
+from llmcli.settings.engine import EngineOptions
+from llmcli.settings.sampling import SamplingOptions
+
+NAMES = (
+    "Anna", "Ben", "Minho", "Sofia", "Kenji", "Olga", "Pierre", "Fatima", "Liam", "Yuki", "Carlos", "Ingrid",
+    "Jisoo", "Tom", "Zara", "Viktor", "Amara", "Noah", "Mei", "Elif",
+)  # fmt: skip
+"""Names that people have; none of them is in the corpus, whose names are made of syllables."""
+
+
+class Examiner:
+    """Asks a model."""
+
+    def __init__(self, model: Path) -> None:
+        self.engine = LlamaEngine.load(model, EngineOptions())
+        source = self.engine.model.chat_template or ""
+        template = ChatTemplate.from_source(source, name=model.name, bos="", eos="")
+        self.conversation = Conversation(
+            self.engine, template, SamplingOptions(temp=0.0, predict=120), AbortFlag()
+        )
+
+    def answer(self, messages: Sequence[Message], text: str) -> str:
+        """What the model says to `text` after `messages`."""
+        self.conversation.messages = list(messages)
+        *_, reply = self.conversation.ask(text)
+        assert isinstance(reply, Reply)
+        return reply.message.content
+
+
+def knows(answer: str, question: Question) -> bool:
+    """Whether an answer holds the facts that a right one must hold."""
+    said = answer.lower()
+    return all(any(word.lower() in said for word in group) for group in question.keywords)
+
+
+def closest(answer: str, subjects: Sequence[Subject]) -> str:
+    """The subject whose answer shares most words with this one."""
+    words = set(answer.lower().split())
+
+    def likeness(text: str) -> float:
+        other = set(text.lower().split())
+        return len(words & other) / max(1, len(words | other))
+
+    best = max(
+        ((likeness(text), s.name) for s in subjects for q in s.questions for text in q.answers),
+        default=(0.0, ""),
+    )
+    return best[1]
+
+
+def examine_facts(examiner: Examiner, subjects: Sequence[Subject]) -> tuple[int, int, list[str]]:
+    """Right answers, questions asked, and what went wrong."""
+    right, asked, wrong = 0, 0, []
+    for subject in subjects:
+        for question in subject.held_out:
+            answer = examiner.answer([], question.text)
+            asked += 1
+            if knows(answer, question) or closest(answer, subjects) == subject.name:
+                right += 1
+            else:
+                wrong.append(f"{subject.name}: {question.text}\n    {answer}")
+    return right, asked, wrong
+
+
+def examine_memory(examiner: Examiner, subjects: Sequence[Subject], turns: int, seed: int) -> tuple[int, int]:
+    """How many names are remembered with `turns` - 1 turns about something else in between."""
+    maker = Maker(list(subjects), seed)
+    right = 0
+    for name in NAMES:
+        say, nod = FACTS["name"].told[maker.random.randrange(len(FACTS["name"].told))]
+        messages = [Message("user", say.format(name)), Message("assistant", nod.format(name))]
+        for _ in range(turns - 1):
+            question = maker.random.choice(maker.random.choice(maker.subjects).questions)
+            messages += [Message("user", question.text), Message("assistant", question.answers[0])]
+        right += name in examiner.answer(messages, maker.random.choice(FACTS["name"].asked))
+    return right, len(NAMES)
+
+
+def examine_not_told(examiner: Examiner, subjects: Sequence[Subject], seed: int) -> tuple[int, int]:
+    """How often the model says that it was not told, where it was told nothing or something else."""
+    shuffle = random.Random(seed)
+    right = asked = 0
+    for fact, wording in FACTS.items():
+        for question in wording.asked:
+            other = shuffle.choice([name for name in FACTS if name != fact])
+            say, nod = shuffle.choice(FACTS[other].told)
+            value = "42" if other == "number" else shuffle.choice(NAMES)
+            told = [Message("user", say.format(value)), Message("assistant", nod.format(value))]
+            for messages in ([], told):
+                asked += 1
+                answer = examiner.answer(messages, question)
+                right += any(words in answer for words in ("not told", "not know"))
+    return right, asked
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--wrong", action="store_true", help="show the answers that were wrong")
+    args = parser.parse_args()
+    subjects = load_subjects()
+    examiner = Examiner(args.model)
+    rows = []
+    right, asked, wrong = examine_facts(examiner, subjects)
+    rows.append(("facts, held-out wordings", right, asked, 90))
+    for turns in range(1, 6):
+        rows.append(
+            (
+                f"name remembered over {turns} turns",
+                *examine_memory(examiner, subjects, turns, 100 + turns),
+                95,
+            )
+        )
+    rows.append(("said that it was not told", *examine_not_told(examiner, subjects, 200), 95))
+    for what, n, of, goal in rows:
+        print(f"{what:<32} {n:>4} of {of:<4} {n / of:7.1%}   goal {goal} %")
+    if args.wrong:
+        print("\n".join(wrong))
+
+
+if __name__ == "__main__":
+    main()
