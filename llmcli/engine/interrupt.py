@@ -51,6 +51,15 @@ class AbortFlag:
         finally:
             self._deferred = False
 
+    @contextmanager
+    def calling(self) -> Iterator[None]:
+        """Within the block Ctrl-C only sets the flag: llama.cpp is at work, or our account of it."""
+        self.in_call = True
+        try:
+            yield
+        finally:
+            self.in_call = False
+
     def check(self) -> None:
         """Raise InterruptedByUser, and clear the flag, if it is set."""
         if self.is_set:

@@ -18,10 +18,10 @@ import gguf
 import numpy as np
 import pytest
 
-from llmcli.engine.llama.context import CACHE_TYPES as C_CACHE_TYPES
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.engine import LlamaEngine
 from llmcli.engine.llama.model import LlamaModel
+from llmcli.engine.llama.new_context import CACHE_TYPES as C_CACHE_TYPES
 from llmcli.errors import (
     EngineError,
     GgufError,

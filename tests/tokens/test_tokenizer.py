@@ -42,7 +42,7 @@ class TestDecode:
     @example(b"\xc0\xa0")
     @example(b"\xed\xa0\x80")
     def test_bytes_that_are_no_utf_8(self, vocabularies: Vocabularies, name: str, data: bytes) -> None:
-        """SentencePiece gives any bytes back; BPE, what llama.cpp takes them for, and that then comes back."""
+        """SentencePiece gives any bytes back; BPE what llama.cpp takes them for, which then comes back."""
         tokenizer = vocabularies[name]
         if name == "falcon":
             return  # it lacks tokens for some bytes

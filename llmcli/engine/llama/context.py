@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -15,36 +14,12 @@ from numpy.typing import NDArray
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.library import lib, log
 from llmcli.engine.llama.model import LlamaModel
+from llmcli.engine.llama.new_context import new_context
 from llmcli.engine.plan import plan
-from llmcli.engine.processors import usable_processors
 from llmcli.engine.protocol import Progress
 from llmcli.errors import EngineError, ModelError, UsageError, WindowFullError
 from llmcli.gguf.header import read_header
 from llmcli.settings.engine import EngineOptions
-
-AUTO_LIMIT = 16384
-FLASH_ATTN = {
-    "auto": lib.LLAMA_FLASH_ATTN_TYPE_AUTO,
-    "on": lib.LLAMA_FLASH_ATTN_TYPE_ENABLED,
-    "off": lib.LLAMA_FLASH_ATTN_TYPE_DISABLED,
-}
-ROPE_SCALING = {
-    "none": lib.LLAMA_ROPE_SCALING_TYPE_NONE,
-    "linear": lib.LLAMA_ROPE_SCALING_TYPE_LINEAR,
-    "yarn": lib.LLAMA_ROPE_SCALING_TYPE_YARN,
-}
-CACHE_TYPES = {
-    "f32": lib.GGML_TYPE_F32,
-    "f16": lib.GGML_TYPE_F16,
-    "bf16": 30,  # the bindings lack its name; ggml.h says 30
-    "q8_0": lib.GGML_TYPE_Q8_0,
-    "q4_0": lib.GGML_TYPE_Q4_0,
-    "q4_1": lib.GGML_TYPE_Q4_1,
-    "iq4_nl": lib.GGML_TYPE_IQ4_NL,
-    "q5_0": lib.GGML_TYPE_Q5_0,
-    "q5_1": lib.GGML_TYPE_Q5_1,
-}
-UNQUANTIZED = ("f32", "f16", "bf16")
 
 DECODED, NO_ROOM, ABORTED = 0, 1, 2
 """What llama_decode returns; anything below zero is a failure."""
@@ -59,7 +34,7 @@ class LlamaContext:
         """Make a context.
 
         Raises UsageError for options that llama.cpp would abort on, ModelError with llama.cpp's reason where
-        it refuses them.
+        it refuses them, InterruptedByUser on Ctrl-C.
         """
         self._pointer: int | None = None
         self._adapters: list[Any] = []
@@ -68,7 +43,8 @@ class LlamaContext:
         self._cached: list[int] = []
         self._has_logits = False
         options = options or EngineOptions()
-        self._pointer = _make(model, options)
+        with self._abort.calling():
+            self._pointer = new_context(model, options)
         model.used_by(self)
         self._memory = lib.llama_get_memory(self._pointer)
         self.size: int = lib.llama_n_ctx(self._pointer)
@@ -81,7 +57,11 @@ class LlamaContext:
         # Held here: llama.cpp keeps only the address.
         self._callback = lib.ggml_abort_callback(lambda _data: flag.is_set)
         lib.llama_set_abort_callback(self._pointer, self._callback, None)
-        self._apply_adapters(options)
+        with self._abort.calling():
+            self._apply_adapters(options)
+        if self._abort.is_set:
+            self.close()
+            self._abort.check()
 
     @property
     def pointer(self) -> int:
@@ -119,12 +99,9 @@ class LlamaContext:
         steps = plan(self._cached, wanted, may_shift and self.can_shift)
         kept = steps.kept
         self._has_logits = False
-        self._abort.in_call = True
-        try:
+        with self._abort.calling():
             if not all(self._cut(start, end) for start, end in reversed(steps.cuts)):
                 kept = 0
-        finally:
-            self._abort.in_call = False
         # Who watches the progress wants to see it move: as often as costs nothing.
         step = lib.llama_n_ubatch(pointer) if on_progress else self._n_batch
         for start in range(kept, len(wanted), step):
@@ -259,64 +236,3 @@ class LlamaContext:
         count = len(scales)
         pointers = (lib.llama_adapter_lora_p_ctypes * count)(*self._adapters)
         lib.llama_set_adapters_lora(self.pointer, pointers, count, (ctypes.c_float * count)(*scales))
-
-
-def _make(model: LlamaModel, options: EngineOptions) -> int:
-    if options.cache_type_v not in UNQUANTIZED and options.flash_attn == "off":
-        raise UsageError(
-            f"--cache-type-v {options.cache_type_v} needs flash attention", hint="leave --flash-attn at auto"
-        )
-    size = _size(model, options)
-    params = lib.llama_context_default_params()
-    params.n_ctx = size
-    params.n_batch = min(options.batch_size, size)
-    params.n_ubatch = min(options.ubatch_size, options.batch_size, size)
-    params.n_seq_max = 1
-    params.n_threads = options.threads or usable_processors()
-    params.n_threads_batch = options.threads_batch or params.n_threads
-    params.flash_attn_type = FLASH_ATTN[options.flash_attn]
-    params.type_k = CACHE_TYPES[options.cache_type_k]
-    params.type_v = CACHE_TYPES[options.cache_type_v]
-    params.swa_full = options.swa_full
-    if options.rope_scaling:
-        params.rope_scaling_type = ROPE_SCALING[options.rope_scaling]
-    params.rope_freq_base = options.rope_freq_base
-    params.rope_freq_scale = options.rope_freq_scale
-    params.yarn_orig_ctx = options.yarn_orig_ctx
-    params.yarn_ext_factor = options.yarn_ext_factor
-    params.yarn_attn_factor = options.yarn_attn_factor
-    params.yarn_beta_slow = options.yarn_beta_slow
-    params.yarn_beta_fast = options.yarn_beta_fast
-    params.no_perf = True
-    log.lines.clear()
-    pointer = lib.llama_init_from_model(model.pointer, params)
-    if pointer is None:
-        raise ModelError(
-            f"llama.cpp can't make a context of {size:,} tokens: {log.reason() or 'no reason given'}",
-            hint="a smaller -c needs less memory; --debug shows all that llama.cpp says",
-        )
-    return int(pointer)
-
-
-def _size(model: LlamaModel, options: EngineOptions) -> int:
-    """The window's size: as asked; 0 the model's own; auto the model's own within memory and AUTO_LIMIT."""
-    own = max(1, model.context_length)
-    if options.ctx_size is not None:
-        return options.ctx_size or own
-    free = _free_memory()
-    fits = AUTO_LIMIT
-    while free and fits > 512 and fits * model.kv_bytes_per_token() > free // 2:
-        fits //= 2
-    return min(own, fits)
-
-
-def _free_memory() -> int:
-    """Memory in bytes that can be had without swapping; 0 where the system does not say."""
-    try:
-        with Path("/proc/meminfo").open(encoding="ascii") as lines:
-            for line in lines:
-                if line.startswith("MemAvailable:"):
-                    return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass
-    return 0

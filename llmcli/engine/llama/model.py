@@ -191,11 +191,8 @@ def _load(
     params.progress_callback = progress
     log.lines.clear()
     abort.is_set = False
-    abort.in_call = True
-    try:
+    with abort.calling():
         pointer = lib.llama_model_load_from_file(os.fsencode(path), params)
-    finally:
-        abort.in_call = False
     if abort.is_set:
         if pointer is not None:
             lib.llama_model_free(pointer)

@@ -1,0 +1,101 @@
+"""Making a context: from the options to llama.cpp's parameters, and a window that fits into memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from llmcli.engine.llama.library import lib, log
+from llmcli.engine.llama.model import LlamaModel
+from llmcli.engine.processors import usable_processors
+from llmcli.errors import ModelError, UsageError
+from llmcli.settings.engine import EngineOptions
+
+AUTO_LIMIT = 16384
+FLASH_ATTN = {
+    "auto": lib.LLAMA_FLASH_ATTN_TYPE_AUTO,
+    "on": lib.LLAMA_FLASH_ATTN_TYPE_ENABLED,
+    "off": lib.LLAMA_FLASH_ATTN_TYPE_DISABLED,
+}
+ROPE_SCALING = {
+    "none": lib.LLAMA_ROPE_SCALING_TYPE_NONE,
+    "linear": lib.LLAMA_ROPE_SCALING_TYPE_LINEAR,
+    "yarn": lib.LLAMA_ROPE_SCALING_TYPE_YARN,
+}
+CACHE_TYPES = {
+    "f32": lib.GGML_TYPE_F32,
+    "f16": lib.GGML_TYPE_F16,
+    "bf16": 30,  # the bindings lack its name; ggml.h says 30
+    "q8_0": lib.GGML_TYPE_Q8_0,
+    "q4_0": lib.GGML_TYPE_Q4_0,
+    "q4_1": lib.GGML_TYPE_Q4_1,
+    "iq4_nl": lib.GGML_TYPE_IQ4_NL,
+    "q5_0": lib.GGML_TYPE_Q5_0,
+    "q5_1": lib.GGML_TYPE_Q5_1,
+}
+UNQUANTIZED = ("f32", "f16", "bf16")
+
+
+def new_context(model: LlamaModel, options: EngineOptions) -> int:
+    """A C context for a model.
+
+    Raises UsageError for options that llama.cpp would abort on, ModelError with its reason where it refuses
+    them.
+    """
+    if options.cache_type_v not in UNQUANTIZED and options.flash_attn == "off":
+        raise UsageError(
+            f"--cache-type-v {options.cache_type_v} needs flash attention", hint="leave --flash-attn at auto"
+        )
+    size = _size(model, options)
+    params = lib.llama_context_default_params()
+    params.n_ctx = size
+    params.n_batch = min(options.batch_size, size)
+    params.n_ubatch = min(options.ubatch_size, options.batch_size, size)
+    params.n_seq_max = 1
+    params.n_threads = options.threads or usable_processors()
+    params.n_threads_batch = options.threads_batch or params.n_threads
+    params.flash_attn_type = FLASH_ATTN[options.flash_attn]
+    params.type_k = CACHE_TYPES[options.cache_type_k]
+    params.type_v = CACHE_TYPES[options.cache_type_v]
+    params.swa_full = options.swa_full
+    if options.rope_scaling:
+        params.rope_scaling_type = ROPE_SCALING[options.rope_scaling]
+    params.rope_freq_base = options.rope_freq_base
+    params.rope_freq_scale = options.rope_freq_scale
+    params.yarn_orig_ctx = options.yarn_orig_ctx
+    params.yarn_ext_factor = options.yarn_ext_factor
+    params.yarn_attn_factor = options.yarn_attn_factor
+    params.yarn_beta_slow = options.yarn_beta_slow
+    params.yarn_beta_fast = options.yarn_beta_fast
+    params.no_perf = True
+    log.lines.clear()
+    pointer = lib.llama_init_from_model(model.pointer, params)
+    if pointer is None:
+        raise ModelError(
+            f"llama.cpp can't make a context of {size:,} tokens: {log.reason() or 'no reason given'}",
+            hint="a smaller -c needs less memory; --debug shows all that llama.cpp says",
+        )
+    return int(pointer)
+
+
+def _size(model: LlamaModel, options: EngineOptions) -> int:
+    """The window's size: as asked; 0 the model's own; auto the model's own within memory and AUTO_LIMIT."""
+    own = max(1, model.context_length)
+    if options.ctx_size is not None:
+        return options.ctx_size or own
+    free = _free_memory()
+    fits = AUTO_LIMIT
+    while free and fits > 512 and fits * model.kv_bytes_per_token() > free // 2:
+        fits //= 2
+    return min(own, fits)
+
+
+def _free_memory() -> int:
+    """Memory in bytes that can be had without swapping; 0 where the system does not say."""
+    try:
+        with Path("/proc/meminfo").open(encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return 0
