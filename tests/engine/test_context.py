@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from llmcli.engine.interrupt import AbortFlag
-from llmcli.engine.llama import context as context_module
+from llmcli.engine.llama import new_context as context_module
+from llmcli.engine.llama import new_context
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.engine import LlamaEngine
 from llmcli.engine.llama.library import lib
@@ -349,7 +350,7 @@ class TestSizes:
         self, tmp_path: Path, monkeypatch: Any, free: int, expected: int
     ) -> None:
         """auto takes no more than half of the free memory, and no more than 16384 anyway."""
-        monkeypatch.setattr(context_module, "_free_memory", lambda: free)
+        monkeypatch.setattr(new_context, "_free_memory", lambda: free)
         path = make_model(tmp_path / "long.gguf", context=100_000)
         with LlamaModel(path) as model, LlamaContext(model, ONE_THREAD) as context:
             assert model.kv_bytes_per_token() == 2 * 2 * 32 * 2
