@@ -19,8 +19,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from llmcli.engine import interrupt
 from llmcli.engine.interrupt import AbortFlag
-from llmcli.engine.llama import new_context as context_module
+from llmcli.engine.llama import context as context_module
 from llmcli.engine.llama import new_context
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.engine import LlamaEngine
@@ -259,7 +260,8 @@ class TestInterrupt:
     def test_between_any_two_lines(self, model: LlamaModel) -> None:
         """A Ctrl-C at whatever line leaves the cache and the account of it one: nothing is off by a token.
 
-        Each line of context.py that a `ready` and a `feed` run through gets a SIGINT of its own.
+        Each line of context.py and interrupt.py that a `ready` and a `feed` run through gets a SIGINT of
+        its own.
         """
         first, second = ids_of(30), [*ids_of(30)[:12], *ids_of(20, 1)]
         expected = fresh_logits(model, [*second, 7])
@@ -280,12 +282,12 @@ class TestInterrupt:
 
 
 def _interrupted_at(line: int, abort: AbortFlag, context: LlamaContext, wanted: list[int]) -> bool:
-    """Run ready and feed with a SIGINT at the `line`-th line of context.py; whether there are so many."""
+    """Run ready and feed with a SIGINT at the `line`-th line of the two; whether there are so many."""
     left = line
 
     def trace(frame: FrameType, event: str, _argument: object) -> Any:
         nonlocal left
-        if frame.f_code.co_filename != context_module.__file__:
+        if frame.f_code.co_filename not in (context_module.__file__, interrupt.__file__):
             return None
         if event == "line":
             left -= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
@@ -23,6 +24,9 @@ from llmcli.settings.engine import EngineOptions
 
 DECODED, NO_ROOM, ABORTED = 0, 1, 2
 """What llama_decode returns; anything below zero is a failure."""
+
+SLOW = 0.05
+"""Seconds after which a call into llama.cpp has to be one that Ctrl-C can end in the middle."""
 
 
 class LlamaContext:
@@ -56,7 +60,9 @@ class LlamaContext:
         flag = self._abort
         # Held here: llama.cpp keeps only the address.
         self._callback = lib.ggml_abort_callback(lambda _data: flag.is_set)
-        lib.llama_set_abort_callback(self._pointer, self._callback, None)
+        self._no_callback = lib.ggml_abort_callback()
+        self._is_watched = False
+        self._is_slow = True
         with self._abort.calling():
             self._apply_adapters(options)
         if self._abort.is_set:
@@ -192,11 +198,14 @@ class LlamaContext:
         self._batch.n_tokens = len(ids)
         self._has_logits = False
         abort = self._abort
+        self._watch(pointer, len(ids) > 1 or self._is_slow)
+        started = time.perf_counter()
         # Up to the end of the block a Ctrl-C only sets the flag: the cache and our account of it stay one.
         abort.in_call = True
         try:
             status = lib.llama_decode(pointer, self._batch)
             if status == DECODED:
+                self._is_slow = time.perf_counter() - started > SLOW
                 self._cached.extend(ids)
                 self._has_logits = True
                 return
@@ -209,6 +218,17 @@ class LlamaContext:
         if status == NO_ROOM:
             raise WindowFullError(f"the context window of {self.size:,} tokens is full")
         raise EngineError(f"llama.cpp could not evaluate {len(ids)} tokens: {log.reason() or status}")
+
+    def _watch(self, pointer: int, watch: bool) -> None:
+        """Let llama.cpp look at the abort flag while it computes, or not.
+
+        It looks after every step of the graph, some hundred times a token, and each look is a call into
+        Python: a third of the time of a tiny model's token. A call that is over at once needs no watching.
+        """
+        if watch != self._is_watched:
+            self._is_watched = watch
+            callback = self._callback if watch else self._no_callback
+            lib.llama_set_abort_callback(pointer, callback, None)
 
     def _cut_tail(self, length: int) -> None:
         if not lib.llama_memory_seq_rm(self._memory, 0, length, -1):
