@@ -43,10 +43,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--threads", type=int, default=usable_processors())
     args = parser.parse_args()
-    print(
-        f"{args.tokens} tokens, {args.rounds} rounds, {args.threads} threads; medians; ratios of paired rounds"
-    )
-    print("A llmcli, B bare loop, C Llama; tokens/s; in brackets the ratio by CPU time\n")
+    print(f"{args.tokens} tokens, {args.rounds} rounds, {args.threads} threads; medians over the rounds")
+    print("A llmcli, B bare loop, C Llama, in tokens/s; in brackets the ratio by CPU time\n")
     print("| model | A | B | C | A/B | A/C |\n|---|---|---|---|---|---|")
     for path in args.models:
         print(measured(path, args.tokens, args.rounds, args.threads), flush=True)

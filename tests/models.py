@@ -45,13 +45,18 @@ def make_model(
     heads: int = 2,
     layers: int = 2,
     causal: bool = True,
+    window: int = 0,
+    tokenizer: str = "gpt2",
     template: str | None = CHATML,
     seed: int = 0,
 ) -> Path:
-    """Write a llama model with random weights and ChatML's tokens to `path`; the same for the same seed."""
+    """Write a llama model with random weights and ChatML's tokens to `path`; the same for the same seed.
+
+    With a sliding `window` it is a gemma2 model, every other layer of which sees only that many tokens back.
+    """
     tokens, merges = trained_vocabulary()
     names = [*tokens, *CONTROL, *USER_DEFINED]
-    out = gguf.GGUFWriter(path, "llama")
+    out = gguf.GGUFWriter(path, "gemma2" if window else "llama")
     out.add_name("tiny")
     out.add_context_length(context)
     out.add_embedding_length(width)
@@ -65,7 +70,11 @@ def make_model(
     out.add_file_type(gguf.LlamaFileType.ALL_F32)
     if not causal:
         out.add_causal_attention(False)
-    out.add_tokenizer_model("gpt2")
+    if window:
+        out.add_sliding_window(window)
+        out.add_attn_logit_softcapping(50.0)
+        out.add_final_logit_softcapping(30.0)
+    out.add_tokenizer_model(tokenizer)
     out.add_tokenizer_pre("gpt-2")
     out.add_token_list(names)
     out.add_token_types(
@@ -80,7 +89,13 @@ def make_model(
     out.add_add_bos_token(False)
     if template is not None:
         out.add_chat_template(template)
-    for name, weights in _weights(len(names), width, heads, layers, seed).items():
+    tensors = _weights(len(names), width, heads, layers, seed)
+    if window:
+        del tensors["output.weight"]  # gemma2 takes the embedding for it
+        for layer in range(layers):
+            for name in ("post_attention_norm", "post_ffw_norm"):
+                tensors[f"blk.{layer}.{name}.weight"] = np.ones(width, dtype=np.float32)
+    for name, weights in tensors.items():
         out.add_tensor(name, weights)
     out.write_header_to_file()
     out.write_kv_data_to_file()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator as Events
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from llmcli.chat.messages import SYSTEM, USER, Message
@@ -45,14 +46,14 @@ class Conversation:
         rest = self.messages[1:] if self.system else self.messages
         self.messages = [Message(SYSTEM, text), *rest] if text else list(rest)
 
-    def ask(self, text: str, *, on_prefill: Progress | None = None) -> Iterator[Event]:
+    def ask(self, text: str, *, on_prefill: Progress | None = None) -> Events[Event, None, None]:
         """Put a user message and write the reply to it: events as they happen, the Reply last.
 
         Raises TemplateError where the template refuses, WindowFullError where the window is too small.
         """
         yield from self._answer([*self.messages, Message(USER, text)], on_prefill)
 
-    def retry(self, *, on_prefill: Progress | None = None) -> Iterator[Event]:
+    def retry(self, *, on_prefill: Progress | None = None) -> Events[Event, None, None]:
         """Write another reply to the last user message in place of the last reply."""
         yield from self._answer(self.messages[: self._last_user() + 1], on_prefill)
 
@@ -79,7 +80,7 @@ class Conversation:
             ],
         )
 
-    def _answer(self, messages: list[Message], on_prefill: Progress | None) -> Iterator[Event]:
+    def _answer(self, messages: list[Message], on_prefill: Progress | None) -> Events[Event, None, None]:
         prompt = self.prompt(messages)
         if prompt.system_merged and not self._told_merged:
             self._told_merged = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as jsonlib
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -113,9 +114,11 @@ def chat(
 def _run(console: Console, conversation: Conversation, asked: Iterable[str], view: ReplyWriter) -> None:
     """Ask everything there is to ask. Raises InterruptedByUser after a reply in which Ctrl-C came."""
     for text in asked:
-        with progress(console, "reading the prompt") as on_prefill:
-            for event in conversation.ask(text, on_prefill=on_prefill):
-                view.show(event)
+        with (
+            progress(console, "reading the prompt") as on_prefill,
+            closing(conversation.ask(text, on_prefill=on_prefill)) as events,
+        ):
+            view.show_all(events)
         if view.cancelled or conversation.abort.is_set:
             raise InterruptedByUser
 
@@ -160,7 +163,7 @@ def _template_kwargs(text: str | None, think: str) -> dict[str, Any]:
         return kwargs
     try:
         given = jsonlib.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"--chat-template-kwargs: not JSON: {error}") from None
     if not isinstance(given, dict):
         raise UsageError("--chat-template-kwargs: must be a JSON object", hint='{"enable_thinking": false}')

@@ -170,7 +170,10 @@ class Console:
         if self.stdout is None:
             raise OutputError("can't write to standard output: it is closed")
         try:
-            self.stdout.write(data)
+            # Without a buffer (python -u) a write may take only part of what it is given.
+            left = memoryview(data)
+            while left:
+                left = left[self.stdout.write(left) :]
         except BrokenPipeError:
             raise ReaderLeft from None
         except OSError as error:

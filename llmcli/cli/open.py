@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from llmcli.cli.console import Console
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.errors import InputError
+from llmcli.render.safe import safe_line
 from llmcli.settings.engine import EngineOptions
 from llmcli.settings.model import model_reference
 
@@ -116,9 +117,9 @@ def progress(console: Console, what: str) -> Iterator[Progress | None]:
         if bar is None and done < 1 and time.monotonic() - started > SOON:
             from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-            columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+            columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeRemainingColumn())
             bar = Progress(*columns, console=console.rich(notes=True), transient=True)
-            bar.add_task(what, total=1.0)
+            bar.add_task(safe_line(what), total=1.0)
             bar.start()
         if bar is not None:
             bar.update(bar.task_ids[0], completed=done)

@@ -59,7 +59,7 @@ def _same_text(known: Sequence[int], wanted: Sequence[int], tokenizer: Tokenizer
     old_text, new_text = b"".join(old), b"".join(new)
     added = tokenizer.adds_space_prefix and new_text.startswith(b" ") and not old_text.startswith(b" ")
     lead = 1 if added else 0
-    if old_text.decode("utf-8", "replace") == new_text[lead:].decode("utf-8", "replace"):
+    if old_text.decode("utf-8", "replace").encode() == new_text[lead:]:
         return len(known), len(wanted)
     same = common_prefix(old_text, new_text[lead:], len(old_text))
     old_ends, new_ends = ({end: n for n, end in enumerate(accumulate(map(len, s)), 1)} for s in (old, new))

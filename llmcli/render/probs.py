@@ -11,6 +11,7 @@ from llmcli.probs.next_token import Asked, NextToken
 from llmcli.render.data import to_json, token_data
 from llmcli.render.tokens import visible_piece
 from llmcli.settings.sampling import SamplingOptions
+from llmcli.tokens.tokenizer import to_bytes
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -117,11 +118,11 @@ def _asked_notes(asked: Asked, pieces: Mapping[int, bytes]) -> list[str]:
     if len(asked.ids) > 1:
         spelled = " ".join(f"{visible_piece(pieces[i])} ({i})" for i in asked.ids)
         notes.append(
-            f"{visible_piece(asked.text.encode())} is {len(asked.ids)} tokens: {spelled}; the first is shown"
+            f"{visible_piece(to_bytes(asked.text))} is {len(asked.ids)} tokens: {spelled}; the first is shown"
         )
     if asked.rejoined:
         notes.append(
-            f"behind this prompt {visible_piece(asked.text.encode())} would change the prompt's last token; "
+            f"behind this prompt {visible_piece(to_bytes(asked.text))} would change the prompt's last token; "
             "it is shown as it is by itself"
         )
     return notes

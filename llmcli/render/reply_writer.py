@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from llmcli.chat.reply import Event, Generated, Notice, Reply
@@ -24,6 +25,18 @@ class ReplyWriter(ABC):
     stats: bool
     cancelled: bool = False
     """Whether Ctrl-C ended the last reply."""
+
+    def show_all(self, events: Iterable[Event]) -> None:
+        """Show the events of a turn as they come; one that fails is left at the beginning of a line."""
+        try:
+            for event in events:
+                self.show(event)
+        except BaseException:
+            self.break_off()
+            raise
+
+    def break_off(self) -> None:  # noqa: B027 - most views show nothing by halves
+        """Leave a turn in its middle."""
 
     def show(self, event: Event) -> None:
         """Show one event."""
@@ -56,6 +69,7 @@ class TextWriter(ReplyWriter):
 
     shows_thinking: bool = True
     _last: str = "\n"
+    _last_thought: str = "\n"
     _in_thinking: bool = False
 
     def token(self, event: Generated) -> None:
@@ -67,6 +81,7 @@ class TextWriter(ReplyWriter):
                 self._on_terminal(text, thinking)
             elif thinking:
                 self.output.say(text)
+                self._last_thought = text
             else:
                 self.output.write(text)
                 self._last = text
@@ -74,14 +89,21 @@ class TextWriter(ReplyWriter):
 
     def reply(self, reply: Reply) -> None:
         """End the last line."""
-        if not self._last.endswith("\n"):
-            self.output.write("\n")
-        self.output.flush()
-        self._last, self._in_thinking = "\n", False
+        self.break_off()
         if reply.finish_reason == "length":
             full = reply.context_used >= reply.context_size
             why = "the context window is full" if full else "the limit of --predict was reached"
             self.output.note(f"notice: the reply stops here: {why}")
+
+    def break_off(self) -> None:
+        """End the last line, on stdout and on stderr."""
+        if not self._last.endswith("\n"):
+            self.output.write("\n")
+        if not self._last_thought.endswith("\n"):
+            self.output.say("\n")
+        self._last = self._last_thought = "\n"
+        self._in_thinking = False
+        self.output.flush()
 
     def _on_terminal(self, text: str, thinking: bool) -> None:
         if self._in_thinking and not thinking:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,17 +56,22 @@ class Repl:
     def answer(self, text: str | None) -> None:
         """Write the reply to `text`, or with None another one to the last message."""
         conversation = self.conversation
+        before = conversation.messages
         # The line editor has its own way with SIGINT; here it is ours again.
         with conversation.abort.installed(), held_back(), self.progress() as on_prefill:
             if text is None:
                 events = conversation.retry(on_prefill=on_prefill)
             else:
                 events = conversation.ask(self._with_attachment(text), on_prefill=on_prefill)
-            for event in events:
-                self.view.show(event)
-        self.attached = ""
-        if self.view.cancelled:
-            self.output.note("stopped; what was said is kept")
+            with closing(events):
+                self.view.show_all(events)
+        if conversation.messages is not before:
+            self.attached = ""
+            if self.view.cancelled:
+                self.output.note("stopped; what was said is kept")
+        else:
+            self.unsent = f"/{text}" if text and text.startswith("/") else text or ""
+            self.output.note("stopped before anything was said; the conversation is as it was")
 
     def status(self) -> str:
         """The line below the input: the model, and how full the window is."""

@@ -61,7 +61,7 @@ class SamplingOptions:
         1.0,
         "--repeat-penalty",
         metavar="N",
-        parse=number(0, above=True),
+        parse=number(1e-6),
         help="Penalty on tokens that occurred; 1 = off.",
     )
     frequency_penalty: float = option(
@@ -134,7 +134,8 @@ class SamplingOptions:
         0.8,
         "--temp",
         metavar="T",
-        parse=number(0),
+        # Dividing logits by less than this leaves the range of 32-bit numbers.
+        parse=number(1e-6, or_zero=True),
         help="Temperature; 0 = greedy, always the most probable token.",
     )
     seed: int | None = option(

@@ -13,7 +13,9 @@ LARGEST = 3.4e38
 """llama.cpp computes in 32 bits: to it, anything larger is infinite."""
 
 
-def number(low: float = -math.inf, high: float = math.inf, *, above: bool = False) -> Parse:
+def number(
+    low: float = -math.inf, high: float = math.inf, *, above: bool = False, or_zero: bool = False
+) -> Parse:
     """A finite number in [low, high], or in (low, high] with `above`."""
     if above:
         allowed = f"a number above {low:g}"
@@ -22,11 +24,16 @@ def number(low: float = -math.inf, high: float = math.inf, *, above: bool = Fals
     else:
         allowed = f"a number from {low:g}" + (" up" if high == math.inf else f" to {high:g}")
 
+    if or_zero:
+        allowed = f"0 or {allowed}"
+
     def parse(text: str) -> float:
         try:
             value = float(text)
         except ValueError:
             value = math.nan
+        if or_zero and value == 0:
+            return 0.0
         if not abs(value) <= LARGEST or not low <= value <= high or (above and value == low):
             raise ValueError(f"must be {allowed}")
         return value

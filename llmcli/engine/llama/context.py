@@ -106,7 +106,10 @@ class LlamaContext:
         kept = steps.kept
         self._has_logits = False
         with self._abort.calling():
-            if not all(self._cut(start, end) for start, end in reversed(steps.cuts)):
+            if not self._can_step_back_to(kept) or not all(
+                self._cut(start, end) for start, end in reversed(steps.cuts)
+            ):
+                self._clear()
                 kept = 0
         # Who watches the progress wants to see it move: as often as costs nothing.
         step = lib.llama_n_ubatch(pointer) if on_progress else self._n_batch
@@ -116,6 +119,7 @@ class LlamaContext:
                 on_progress((start - kept) / (len(wanted) - kept))
             self._tokens[: len(chunk)] = chunk
             self._decode(pointer, chunk)
+            self._abort.check()
         if on_progress:
             on_progress(1.0)
         return len(wanted) - kept
@@ -179,18 +183,29 @@ class LlamaContext:
             )
 
     def _cut(self, start: int, end: int) -> bool:
-        """Take [start, end) out of the cache and move up what follows; False if all of it had to go.
-
-        Recurrent and sliding-window models can lack what is needed to step back; then nothing is kept.
-        """
+        """Take [start, end) out of the cache and move up what follows; False where the model can't."""
         if not lib.llama_memory_seq_rm(self._memory, 0, start, end):
-            lib.llama_memory_clear(self._memory, True)
-            self._cached.clear()
             return False
         if end < len(self._cached):
             lib.llama_memory_seq_add(self._memory, 0, end, -1, start - end)
         del self._cached[start:end]
         return True
+
+    def _can_step_back_to(self, kept: int) -> bool:
+        """Whether what the token after the first `kept` attends to is still in the cache.
+
+        A sliding-window model overwrites what has left its window, and says so nowhere: stepping back into it
+        would give other logits in silence.
+        """
+        window: int = lib.llama_model_n_swa(self._model.pointer)
+        if not window or kept >= len(self._cached):
+            return True
+        oldest: int = lib.llama_memory_seq_pos_min(self._memory, 0)
+        return oldest <= max(0, kept - window)
+
+    def _clear(self) -> None:
+        lib.llama_memory_clear(self._memory, True)
+        self._cached.clear()
 
     def _decode(self, pointer: int, ids: Sequence[int]) -> None:
         """Evaluate the ids that stand in `self._tokens`; on failure the cache is as it was before."""
@@ -232,8 +247,7 @@ class LlamaContext:
 
     def _cut_tail(self, length: int) -> None:
         if not lib.llama_memory_seq_rm(self._memory, 0, length, -1):
-            lib.llama_memory_clear(self._memory, True)
-            self._cached.clear()
+            self._clear()
 
     def _slides(self) -> bool:
         """Whether the model has a sliding window: what has left it can't be brought back."""

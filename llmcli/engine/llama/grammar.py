@@ -45,7 +45,7 @@ def _from_schema(text: str, flag: str) -> str:
 
     try:
         schema = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"{flag}: not JSON: {error}") from None
     try:
         return str(json_schema_to_gbnf(json.dumps(schema)))

@@ -51,12 +51,14 @@ class LlamaModel:
         """
         self._pointer: int | None = None
         self._file: int | None = None
+        self._stays_allocated = False
         self._users: weakref.WeakSet[Closable] = weakref.WeakSet()
         self.path = path
         self.name = path.name
         options = options or EngineOptions()
         header = read_header(path)
-        if not vocab_only and not header.tensors:
+        is_split = header.metadata.get("split.count", 1) not in (0, 1)
+        if not vocab_only and not header.tensors and not is_split:
             raise ModelError(
                 f"{path}: holds a vocabulary, but no weights",
                 hint="tokenize and detokenize work with it; chat and probs need the whole model",
@@ -137,12 +139,17 @@ class LlamaModel:
         width = lib.llama_model_n_embd(pointer) * lib.llama_model_n_head_kv(pointer) // heads
         return int(2 * lib.llama_model_n_layer(pointer) * width * bytes_per_value)
 
+    def keep_allocated(self) -> None:
+        """From now on `close` frees nothing: another thread may still be inside llama.cpp with this model."""
+        self._stays_allocated = True
+
     def close(self) -> None:
         """Free the model. Whatever was made from it raises EngineError from now on."""
         for user in list(self._users):
             user.close()
         if self._pointer is not None:
-            lib.llama_model_free(self._pointer)
+            if not self._stays_allocated:
+                lib.llama_model_free(self._pointer)
             self._pointer = None
         if self._file is not None:
             os.close(self._file)

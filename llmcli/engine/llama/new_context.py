@@ -11,6 +11,8 @@ from llmcli.errors import ModelError, UsageError
 from llmcli.settings.engine import EngineOptions
 
 AUTO_LIMIT = 16384
+BEYOND_DOUBT = 4
+"""How many times the memory an estimate has to be for a refusal: some models need less than estimated."""
 FLASH_ATTN = {
     "auto": lib.LLAMA_FLASH_ATTN_TYPE_AUTO,
     "on": lib.LLAMA_FLASH_ATTN_TYPE_ENABLED,
@@ -81,7 +83,14 @@ def _size(model: LlamaModel, options: EngineOptions) -> int:
     """The window's size: as asked; 0 the model's own; auto the model's own within memory and AUTO_LIMIT."""
     own = max(1, model.context_length)
     if options.ctx_size is not None:
-        return options.ctx_size or own
+        asked = options.ctx_size or own
+        total = _memory("MemTotal")
+        if total and asked * model.kv_bytes_per_token() > BEYOND_DOUBT * total:
+            # llama.cpp would take the memory page by page, until the system ends the process.
+            raise ModelError(
+                f"a window of {asked:,} tokens does not fit into memory", hint="ask for a smaller one with -c"
+            )
+        return asked
     free = _free_memory()
     fits = AUTO_LIMIT
     while free and fits > 512 and fits * model.kv_bytes_per_token() > free // 2:
@@ -91,10 +100,15 @@ def _size(model: LlamaModel, options: EngineOptions) -> int:
 
 def _free_memory() -> int:
     """Memory in bytes that can be had without swapping; 0 where the system does not say."""
+    return _memory("MemAvailable")
+
+
+def _memory(what: str) -> int:
+    """A row of /proc/meminfo, in bytes; 0 where there is none."""
     try:
         with Path("/proc/meminfo").open(encoding="ascii") as lines:
             for line in lines:
-                if line.startswith("MemAvailable:"):
+                if line.startswith(f"{what}:"):
                     return int(line.split()[1]) * 1024
     except (OSError, ValueError):
         pass

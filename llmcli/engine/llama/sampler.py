@@ -28,10 +28,13 @@ CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)
 """llama_token_data."""
 
 # DRY's settings that are no options here, at llama.cpp's defaults.
-DRY_BASE, DRY_ALLOWED_LENGTH = 1.75, 2
+DRY_BASE, DRY_ALLOWED_LENGTH, DRY_LAST_N = 1.75, 2, 64
 DRY_BREAKERS = (b"\n", b":", b'"', b"*")
 
 MIN_KEEP = 1
+
+MOST_GRAMMAR_RULES = 2000
+"""llama.cpp's parser recurses for each parenthesis and each rule, and dies where the stack ends."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +168,11 @@ class LlamaSampler:
         if text is None:
             return None
         grammar = to_bytes(text, "the grammar")
+        if max(grammar.count(b"("), grammar.count(b"::=")) > MOST_GRAMMAR_RULES:
+            raise UsageError(
+                "the grammar is too large",
+                hint=f"at most {MOST_GRAMMAR_RULES:,} rules and parentheses can be parsed",
+            )
         pointer = None
         log.lines.clear()
         with said_on_stderr() as said:
@@ -227,7 +235,7 @@ def _rows(vocabulary: LlamaVocabulary, o: SamplingOptions, n_ctx: int, seed: int
         o.dry_multiplier > 0,
         "dry",
         {"multiplier": o.dry_multiplier},
-        lambda: _make_dry(vocabulary, o.dry_multiplier, n_ctx),
+        lambda: _make_dry(vocabulary, o.dry_multiplier),
         remembers=True,
     )
     if o.temp == 0:
@@ -271,8 +279,8 @@ def _make_biases(n_vocab: int, biases: Sequence[tuple[int, float]]) -> Any:
     return lib.llama_sampler_init_logit_bias(n_vocab, len(biases), array)
 
 
-def _make_dry(vocabulary: LlamaVocabulary, multiplier: float, n_ctx: int) -> Any:
+def _make_dry(vocabulary: LlamaVocabulary, multiplier: float) -> Any:
     breakers = (ctypes.c_char_p * len(DRY_BREAKERS))(*DRY_BREAKERS)
     return lib.llama_sampler_init_dry(
-        vocabulary.pointer, multiplier, DRY_BASE, DRY_ALLOWED_LENGTH, n_ctx, breakers, len(DRY_BREAKERS)
+        vocabulary.pointer, multiplier, DRY_BASE, DRY_ALLOWED_LENGTH, DRY_LAST_N, breakers, len(DRY_BREAKERS)
     )

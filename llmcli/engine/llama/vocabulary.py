@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from llmcli.engine.llama.deep_stack import SHALLOW, call_deep, longest_unbroken
 from llmcli.engine.llama.library import lib
-from llmcli.errors import EngineError, InputError, UsageError
+from llmcli.errors import EngineError, InputError, ModelError, UsageError
 from llmcli.tokens.tokenizer import SpecialToken
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class LlamaVocabulary:
         self.name = model.name
         self.n_tokens: int = lib.llama_vocab_n_tokens(vocab)
         self.kind: int = lib.llama_vocab_type(vocab)
+        if self.kind == lib.LLAMA_VOCAB_TYPE_NONE:
+            raise ModelError(f"{model.name} has no vocabulary", hint="llmcli needs a model of text")
         self.bos: int = lib.llama_vocab_bos(vocab)
         self.eos: int = lib.llama_vocab_eos(vocab)
         self.sep: int = lib.llama_vocab_sep(vocab)
@@ -141,7 +143,12 @@ class LlamaVocabulary:
         if len(text) >= 2**31 - 1:
             raise InputError("a text of 2 GB or more can't be tokenized as one", hint="split it into lines")
         depth = longest_unbroken(text) if len(text) > SHALLOW else len(text)
-        return call_deep(lambda: self._tokenize(text, parse_special), depth)
+        try:
+            return call_deep(lambda: self._tokenize(text, parse_special), depth)
+        except KeyboardInterrupt:
+            # The thread with the deep stack may still be reading the vocabulary.
+            self._model.keep_allocated()
+            raise
 
     def _tokenize(self, text: bytes, parse_special: bool) -> list[int]:
         # Most tokens stand for several bytes; where they do not, llama.cpp says how many there are.

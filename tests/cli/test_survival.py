@@ -1,0 +1,105 @@
+"""What once ended the process, lost output or printed nonsense, and must not again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.cli.program import Program
+from tests.models import make_model
+
+
+def test_a_model_without_a_vocabulary_is_refused(llmcli: Program, tmp_path: Path) -> None:
+    """llama.cpp aborts at the first question about it."""
+    path = make_model(tmp_path / "mute.gguf", tokenizer="no_vocab")
+    llmcli.process("tokenize", "-m", path, "a").failed(1, "has no vocabulary")
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        "root ::= " + "(" * 30_000 + '"a"' + ")" * 30_000,
+        "\n".join(f"r{i} ::= r{i + 1}" for i in range(30_000)),
+    ],
+    ids=["nested", "chained"],
+)
+def test_a_grammar_that_would_overflow_the_stack_is_refused(llmcli: Program, grammar: str) -> None:
+    """llama.cpp's parser recurses for each parenthesis and each rule."""
+    (llmcli.home / "deep.gbnf").write_text(grammar)
+    llmcli.process("chat", "-p", "a", "--grammar-file", "deep.gbnf").failed(2, "the grammar is too large")
+
+
+def test_ctrl_c_while_a_deep_text_is_tokenized(llmcli: Program, shared: Path) -> None:
+    """The thread with the deep stack keeps what it reads; the program ends as at any Ctrl-C."""
+    (llmcli.home / "deep.txt").write_bytes(b"a" * 4_000_000)
+    vocabulary = shared / "vocabs" / "ggml-vocab-deepseek-coder.gguf"
+    for delay in (0.8, 1.0, 1.2, 1.5):
+        with llmcli.started("tokenize", "-m", vocabulary, "-f", "deep.txt") as running:
+            time.sleep(delay)
+            running.interrupt()
+            ran = running.end()
+            assert ran.exit_status in (0, 130), (ran.exit_status, ran.stderr)
+
+
+def test_unbuffered_output_is_whole_or_an_error(llmcli: Program) -> None:
+    """A raw stream may take part of a write; what is left is written, or its failure is said."""
+    (llmcli.home / "long.txt").write_bytes(b"a b " * 50_000)
+    command = f'ulimit -f 40; "{sys.executable}" -u -m llmcli tokenize -f long.txt > out'
+    done = subprocess.run(
+        ["bash", "-c", f"trap '' XFSZ; {command}"],
+        env=llmcli.environ(),
+        cwd=llmcli.home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "error: can't write to standard output" in done.stderr
+
+
+@pytest.mark.parametrize("option", [("--temp", "1e-38"), ("--repeat-penalty", "1e-45")])
+def test_numbers_too_small_for_32_bits_are_refused(llmcli: Program, option: tuple[str, str]) -> None:
+    """They would make NaN of every probability."""
+    llmcli("probs", "a", *option).failed(2, option[1])
+
+
+def test_the_smallest_temperature_is_as_good_as_greedy(llmcli: Program) -> None:
+    """All the probability is on the top token, and none of it is NaN."""
+    top = llmcli("probs", "a", "--temp", "1e-6", "--json").succeeded().json["top"]
+    assert top[0]["sampled_prob"] == pytest.approx(1.0)
+
+
+def test_a_token_that_is_no_utf8(llmcli: Program) -> None:
+    """It is shown as its bytes, not called a bug."""
+    ran = llmcli.process("probs", "hi", "--token", b"a\xff").succeeded()
+    assert r"a\xff" in ran.text or r"\xff" in ran.text
+
+
+@pytest.mark.parametrize("flag", ["--chat-template-kwargs", "--json-schema"])
+def test_json_nested_too_deeply_is_a_usage_error(llmcli: Program, flag: str) -> None:
+    """Python's parser gives up with a RecursionError."""
+    llmcli("chat", "-p", "a", flag, "[" * 100_000).failed(2, "not JSON")
+
+
+def test_a_window_beyond_all_memory_is_refused(llmcli: Program) -> None:
+    """llama.cpp would reserve it and be killed page by page."""
+    llmcli("chat", "-p", "a", "-c", "2000000000").failed(1, "does not fit into memory")
+
+
+def test_a_split_model_s_first_file_may_hold_no_tensors(llmcli: Program, tmp_path: Path) -> None:
+    """Then it is not mistaken for a vocabulary; llama.cpp looks for the other files."""
+    import gguf
+
+    path = tmp_path / "model-00001-of-00002.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_uint16("split.count", 2)
+    writer.add_uint16("split.no", 0)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.close()
+    error = llmcli("probs", "a", "-m", path).failed(1).error
+    assert "no weights" not in error
