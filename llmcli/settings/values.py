@@ -13,17 +13,12 @@ LARGEST = 3.4e38
 """llama.cpp computes in 32 bits: to it, anything larger is infinite."""
 
 
-def number(
-    low: float = -math.inf, high: float = math.inf, *, above: bool = False, or_zero: bool = False
-) -> Parse:
-    """A finite number in [low, high], or in (low, high] with `above`."""
-    if above:
-        allowed = f"a number above {low:g}"
-    elif low == -math.inf:
+def number(low: float = -math.inf, high: float = math.inf, *, or_zero: bool = False) -> Parse:
+    """A finite number in [low, high]; with `or_zero`, 0 as well."""
+    if low == -math.inf:
         allowed = "a finite number"
     else:
         allowed = f"a number from {low:g}" + (" up" if high == math.inf else f" to {high:g}")
-
     if or_zero:
         allowed = f"0 or {allowed}"
 
@@ -34,7 +29,7 @@ def number(
             value = math.nan
         if or_zero and value == 0:
             return 0.0
-        if not abs(value) <= LARGEST or not low <= value <= high or (above and value == low):
+        if not abs(value) <= LARGEST or not low <= value <= high:
             raise ValueError(f"must be {allowed}")
         return value
 

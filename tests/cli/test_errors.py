@@ -79,13 +79,13 @@ class TestUsage:
     @pytest.mark.parametrize(
         ("option", "words"),
         [
-            (["--temp", "nan"], "--temp nan: must be a number from 0 up"),
-            (["--temp", "-1"], "--temp -1: must be a number from 0 up"),
-            (["--temp", "warm"], "--temp warm: must be a number from 0 up"),
+            (["--temp", "nan"], "--temp nan: must be 0 or a number from 1e-06 up"),
+            (["--temp", "-1"], "--temp -1: must be 0 or a number from 1e-06 up"),
+            (["--temp", "warm"], "--temp warm: must be 0 or a number from 1e-06 up"),
             (["--top-p", "2"], "--top-p 2: must be a number from 0 to 1"),
             (["--min-p", "inf"], "--min-p inf: must be a number from 0 to 1"),
             (["--top-k", "1.5"], "--top-k 1.5: must be a whole number from 0 up"),
-            (["--repeat-penalty", "0"], "--repeat-penalty 0: must be a number above 0"),
+            (["--repeat-penalty", "0"], "--repeat-penalty 0: must be a number from 1e-06 up"),
             (["-c", "-1"], "--ctx-size -1: must be a whole number from 0"),
             (["-b", "0"], "--batch-size 0: must be"),
             (["-t", "-3"], "--threads -3: must be"),

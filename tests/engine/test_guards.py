@@ -170,7 +170,7 @@ class TestContextOptions:
             LlamaEngine.load(path, build(EngineOptions, {which: "q8_0"}))
 
     def test_a_window_that_no_memory_holds(self, tiny_model: Path) -> None:
-        """The largest window that can be asked for is refused or granted, but ends nothing."""
+        """The largest window that can be asked for is refused before llama.cpp takes the memory for it."""
         out = in_child(
             """
             import resource, sys
@@ -186,7 +186,7 @@ class TestContextOptions:
             """,
             tiny_model,
         )
-        assert "can't make a context of 2,147,483,392 tokens" in out
+        assert "a window of 2,147,483,392 tokens does not fit into memory" in out
         assert "-c" in out
 
     def test_shifting_where_the_model_can_not(self, engine: LlamaEngine) -> None:
