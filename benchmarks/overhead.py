@@ -3,13 +3,15 @@
     python -m benchmarks.overhead MODEL.gguf [--early 50] [--late 2000] [--rounds 7]
 
 The two calls that do the work, llama_decode and llama_sampler_sample, are timed from inside; what is left of
-a token's time is llmcli's own (and the timers'). A long cache makes those calls longer and pushes Python's
-data out of the processor's caches, so the same is measured of the bare loop, for comparison.
+a token's time is llmcli's own (and the timers'). A long KV cache pushes Python's data out of the processor's
+caches at every llama_decode, whatever the program: so the same is measured of the bare loop, and of an early
+token of a reply in a window that is as full, behind a long prompt.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -81,6 +83,9 @@ def main() -> None:
         bare = BareModel(args.model, n_ctx, args.threads)
         options = SamplingOptions(predict=tokens)
         options = replace(options, seed=bare.endless_seed(prompt, options))
+        full = [*prompt, *itertools.islice(itertools.cycle(prompt[1:]), args.late - args.early)]
+        brief = SamplingOptions(predict=args.early + WIDTH)
+        brief = replace(brief, seed=bare.endless_seed(full, brief))
         print(f"{args.model.stem}: microseconds a token outside of llama.cpp, medians of {2 * WIDTH} tokens")
         print(f"and {args.rounds} rounds\n\n| | token {args.early} | token {args.late} | ratio |")
         print("|---|---|---|---|")
@@ -88,6 +93,7 @@ def main() -> None:
             writers: dict[str, Callable[[], Iterator[None]]] = {
                 "llmcli": lambda: _llmcli_tokens(engine, prompt, options, abort, out),
                 "bare loop": lambda: bare.tokens(prompt, options),
+                "behind a long prompt": lambda: _llmcli_tokens(engine, full, brief, abort, out),
             }
             for writer in writers.values():
                 timer.outside(writer())  # every token's piece is known after that, early and late
@@ -95,16 +101,23 @@ def main() -> None:
                 {name: timer.outside(writer()) for name, writer in writers.items()}
                 for _ in range(args.rounds)
             ]
-        for name in writers:
-            early, late = (
-                [_around(of_round[name], at) for of_round in rounds] for at in (args.early, args.late)
-            )
-            ratio = median(after / before for before, after in zip(early, late, strict=True))
-            print(f"| {name} | {1e6 * median(early):.1f} | {1e6 * median(late):.1f} | {ratio:.2f} |")
+        early, late = (
+            {name: [_around(of_round[name], at) for of_round in rounds] for name in writers}
+            for at in (args.early, args.late)
+        )
+        _print_row("llmcli", early["llmcli"], late["llmcli"])
+        _print_row("llmcli, window as full", early["behind a long prompt"], late["llmcli"])
+        _print_row("bare loop", early["bare loop"], late["bare loop"])
+
+
+def _print_row(name: str, early: Sequence[float], late: Sequence[float]) -> None:
+    ratio = median(after / before for before, after in zip(early, late, strict=True))
+    print(f"| {name} | {1e6 * median(early):.1f} | {1e6 * median(late):.1f} | {ratio:.2f} |")
 
 
 def _around(spent: Sequence[float], at: int) -> float:
-    return median(spent[max(1, at - WIDTH) : at + WIDTH])
+    around = spent[max(1, at - WIDTH) : at + WIDTH]
+    return median(around) if around else 0.0
 
 
 def _llmcli_tokens(

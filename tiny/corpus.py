@@ -139,9 +139,9 @@ class Maker:
         return turns
 
     def distraction(self) -> list[Turn]:
-        """Up to three turns about something else."""
+        """Up to four turns about something else."""
         turns: list[Turn] = []
-        for _ in range(self.random.choice((0, 0, 0, 1, 1, 2, 3))):
+        for _ in range(self.random.choice((0, 0, 0, 1, 1, 2, 3, 4))):
             subject = self.random.choice(self.subjects)
             question = self.random.choice(subject.questions)
             turns += [
@@ -181,9 +181,18 @@ class Maker:
             text = text.rstrip("?.!")
         if self.random.random() < 0.12:
             text = self.random.choice(OPENINGS) + text
-        if self.random.random() < 0.1:
+        if self.random.random() < 0.15:
+            text = self.leave_out(text)
+        if self.random.random() < 0.12:
             text = self.slip(text)
         return text
+
+    def leave_out(self, text: str) -> str:
+        """One of the words of a long question left out: what it is about must not hang on a single one."""
+        words = text.split()
+        if len(words) > 4:
+            del words[self.random.randrange(len(words))]
+        return " ".join(words)
 
     def slip(self, text: str) -> str:
         """A letter left out, doubled, or exchanged with the next one."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import random
 import time
 from collections.abc import Iterator
@@ -19,7 +18,10 @@ from torch.nn import functional
 BATCH_TOKENS = 4096
 POOL = 512
 """Conversations made at once and sorted by length, so that a batch holds little padding."""
-PEAK_RATE, FINAL_RATE, WARMUP = 1.5e-3, 5e-5, 200
+PEAK_RATE, WARMUP, COOL_DOWN = 1.5e-3, 200, 0.3
+"""The learning rate: steps until its peak, and the last part of the training in which it falls to zero."""
+MUON_RATE = 0.01
+"""Muon's own: its steps have a length of their own, scaled by each matrix's shape."""
 
 
 def batches(tokenizer: Tokenizer, seed: int, context: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
@@ -49,10 +51,18 @@ def batches(tokenizer: Tokenizer, seed: int, context: int) -> Iterator[tuple[tor
 
 
 def rate(done: float, step: int) -> float:
-    """The learning rate: a short warm-up, then a cosine down to FINAL_RATE."""
-    if step < WARMUP:
-        return PEAK_RATE * (step + 1) / WARMUP
-    return FINAL_RATE + (PEAK_RATE - FINAL_RATE) * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+    """The share of the peak learning rate: a short warm-up, a long plain, then straight down to zero."""
+    return min((step + 1) / WARMUP, 1.0, max(0.0, (1 - done) / COOL_DOWN))
+
+
+def optimizers(model: Llama) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices of the layers, AdamW for the embedding and the norms."""
+    layers = [p for p in model.blk.parameters() if p.dim() == 2]
+    others = [p for p in model.parameters() if not any(p is q for q in layers)]
+    return [
+        torch.optim.Muon(layers, lr=MUON_RATE, weight_decay=0.05, momentum=0.95),
+        torch.optim.AdamW(others, lr=PEAK_RATE, betas=(0.9, 0.95), weight_decay=0.0),
+    ]
 
 
 def main() -> None:
@@ -69,24 +79,23 @@ def main() -> None:
     shape = Shape(tokenizer.get_vocab_size())
     model = Llama(shape).to(device)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters on {device}", flush=True)
-    matrices = [p for p in model.parameters() if p.dim() > 1]
-    vectors = [p for p in model.parameters() if p.dim() == 1]
-    groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.95))
+    steppers = optimizers(model)
+    peaks = [stepper.param_groups[0]["lr"] for stepper in steppers]
     seen, started, losses = 0, time.time(), []
     for step, (inputs, targets) in enumerate(batches(tokenizer, args.seed, shape.context)):
-        for group in optimizer.param_groups:
-            group["lr"] = rate(seen / args.tokens, step)
+        for stepper, peak in zip(steppers, peaks, strict=True):
+            stepper.param_groups[0]["lr"] = peak * rate(seen / args.tokens, step)
         inputs, targets = inputs.to(device), targets.to(device)
         learnt = targets.flatten() != -100
         with torch.autocast(device, torch.bfloat16):
             hidden = model(inputs).flatten(0, 1)[learnt]
             logits = model.logits(hidden)
         loss = functional.cross_entropy(logits.float(), targets.flatten()[learnt])
-        optimizer.zero_grad(set_to_none=True)
+        model.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
+        for stepper in steppers:
+            stepper.step()
         seen += inputs.numel()
         losses.append(loss.item())
         if step % 100 == 0 or seen >= args.tokens:
