@@ -11,6 +11,9 @@ Ctrl-C could not end, one huge operation inside the interpreter, is refused.
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
+from functools import wraps
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import jinja2
@@ -27,6 +30,9 @@ if TYPE_CHECKING:
 
 _LARGEST_REPETITION = 1_000_000
 _LARGEST_POWER_BITS = 65_536
+_LARGEST_TEXT = 10_000_000
+_WIDE_FORMAT = re.compile(r"%[^a-zA-Z%]*(\d{7}|\*)")
+_WIDE_FIELD = re.compile(r"\{[^{}]*(\d{7}|\{)")
 
 
 class Refusal(jinja2.TemplateError):
@@ -48,6 +54,8 @@ def _environment() -> jinja2.Environment:
         extensions=[LoopControlExtension, _Generation],
     )
     environment.globals["raise_exception"] = _raise_exception
+    for name in ("center", "format", "indent", "replace"):
+        environment.filters[name] = _checked(name, environment.filters[name])
     environment.filters["tojson"] = _to_json
     environment.filters["from_json"] = json.loads
     return environment
@@ -56,7 +64,7 @@ def _environment() -> jinja2.Environment:
 class _Sandbox(ImmutableSandboxedEnvironment):
     """Jinja's sandbox, without the operations that one line can make endless."""
 
-    intercepted_binops = frozenset({"*", "**"})
+    intercepted_binops = frozenset({"*", "**", "%"})
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         if operator == "**" and isinstance(left, int) and isinstance(right, int):
@@ -67,7 +75,46 @@ class _Sandbox(ImmutableSandboxedEnvironment):
                 sized = isinstance(times, int) and hasattr(repeated, "__len__")
                 if sized and times * len(repeated) > _LARGEST_REPETITION:
                     raise SecurityError("repetition too long")
+        elif operator == "%" and isinstance(left, str) and _WIDE_FORMAT.search(left):
+            raise SecurityError("format too wide")
         return super().call_binop(context, operator, left, right)
+
+    def call(self, context: Context, function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        text = getattr(function, "__self__", None)
+        if isinstance(text, str):
+            _check_size(text, function.__name__, (*args, *kwargs.values()))
+        return super().call(context, function, *args, **kwargs)
+
+    def wrap_str_format(self, value: Any) -> Any:
+        text = getattr(value, "__self__", None)
+        if isinstance(text, str) and _WIDE_FIELD.search(text):
+            raise SecurityError("format too wide")
+        return super().wrap_str_format(value)
+
+
+def _check_size(text: str, name: str, args: tuple[Any, ...]) -> None:
+    """Refuse a method or filter that would make a huge text of `text`."""
+    numbers = [arg for arg in args if isinstance(arg, int)]
+    if max(numbers, default=0) > _LARGEST_REPETITION:
+        raise SecurityError(f"{name}: number too large")
+    if name == "format" and _WIDE_FORMAT.search(text):
+        raise SecurityError("format too wide")
+    # Each character may become as many as the longest argument has.
+    longest = max((len(arg) for arg in args if isinstance(arg, str)), default=0)
+    if name == "replace" and (len(text) + 1) * longest > _LARGEST_TEXT:
+        raise SecurityError("replace: text too long")
+
+
+def _checked(name: str, filter_: Callable[..., Any]) -> Callable[..., Any]:
+    """A filter of Jinja's that is refused where its result would be huge."""
+
+    @wraps(filter_)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        text = next((str(arg) for arg in args if isinstance(arg, str)), "")
+        _check_size(text, name, (*args, *kwargs.values()))
+        return filter_(*args, **kwargs)
+
+    return checked
 
 
 class _Generation(Extension):

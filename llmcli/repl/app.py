@@ -70,8 +70,12 @@ class Repl:
             if self.view.cancelled:
                 self.output.note("stopped; what was said is kept")
         else:
-            self.unsent = f"/{text}" if text and text.startswith("/") else text or ""
+            self.put_back(text or "")
             self.output.note("stopped before anything was said; the conversation is as it was")
+
+    def put_back(self, message: str) -> None:
+        """Have a message stand at the next prompt, spelled so that Enter sends it again."""
+        self.unsent = f"/{message}" if message.startswith("/") else message
 
     def status(self) -> str:
         """The line below the input: the model, and how full the window is."""

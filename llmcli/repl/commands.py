@@ -78,7 +78,7 @@ def _undo(repl: Repl, _argument: str) -> None:
     message = repl.conversation.undo()
     if message is None:
         raise UsageError("there is nothing to undo")
-    repl.unsent = message.content
+    repl.put_back(message.content)
     repl.output.note("stepped back; your message is at the prompt")
 
 

@@ -12,6 +12,9 @@ Parse = Callable[[str], Any]
 LARGEST = 3.4e38
 """llama.cpp computes in 32 bits: to it, anything larger is infinite."""
 
+LARGEST_BIAS = 1e9
+"""Far above any logit, and several of them added up are still a number."""
+
 
 def number(low: float = -math.inf, high: float = math.inf, *, or_zero: bool = False) -> Parse:
     """A finite number in [low, high]; with `or_zero`, 0 as well."""
@@ -92,9 +95,9 @@ def logit_bias(text: str) -> tuple[int, float]:
                 bias = float(sign + bias_text)
             except ValueError:
                 break
-            if bias == -math.inf or abs(bias) <= LARGEST:
+            if bias == -math.inf or abs(bias) <= LARGEST_BIAS:
                 return int(id_text), bias
-    raise ValueError("must be a token id and a bias: 15+2.5, 15-1 or 15-inf")
+    raise ValueError(f"must be a token id and a bias up to {LARGEST_BIAS:g}: 15+2.5, 15-1 or 15-inf")
 
 
 def lora_adapter(text: str) -> tuple[Path, float]:

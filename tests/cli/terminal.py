@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import termios
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -47,6 +48,15 @@ class Terminal:
     def interrupt(self) -> None:
         """Press Ctrl-C while no line is being edited: the terminal makes a signal of it."""
         self.send(CTRL_C)
+
+    def kill(self, number: int) -> None:
+        """Send the program a signal."""
+        self._child.kill(number)
+
+    @property
+    def reads_lines(self) -> bool:
+        """Whether the terminal is as programs expect to find it: it edits lines, and gives them whole."""
+        return bool(termios.tcgetattr(self._child.child_fd)[3] & termios.ICANON)
 
     @property
     def shown(self) -> str:

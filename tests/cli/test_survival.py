@@ -103,3 +103,24 @@ def test_a_split_model_s_first_file_may_hold_no_tensors(llmcli: Program, tmp_pat
     writer.close()
     error = llmcli("probs", "a", "-m", path).failed(1).error
     assert "no weights" not in error
+
+
+def test_penalties_on_more_tokens_than_there_can_be(llmcli: Program) -> None:
+    """llama.cpp sets memory aside for each: 8 GB, and half a minute in which Ctrl-C does nothing."""
+    options = ("--repeat-penalty", "1.1", "-n", "2", "--seed", "1", "--json")
+    most, window = (
+        llmcli("chat", "-p", "a", "--repeat-last-n", n, *options).succeeded().json for n in (2**31 - 1, -1)
+    )
+    assert most["message"] == window["message"]
+
+
+@pytest.mark.parametrize("flag", ["--yarn-attn-factor", "--rope-freq-scale"])
+def test_logits_that_are_no_numbers(llmcli: Program, flag: str) -> None:
+    """Out of NaN llama.cpp draws a token as if it were a score."""
+    ran = llmcli("chat", "-p", "a", flag, "3e38").failed(1, "NaN")
+    assert "--rope" in ran.hint
+
+
+def test_biases_that_add_up_to_infinity(llmcli: Program) -> None:
+    """Infinity less infinity is no number."""
+    llmcli("probs", "a", "--logit-bias", "5+3e38").failed(2, "a bias up to 1e+09")

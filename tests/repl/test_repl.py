@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -221,6 +222,15 @@ class TestCommands:
         assert says(terminal, " again").endswith("yes!")
         assert user_messages(terminal) == ["first message", "second message again"]
 
+    def test_undo_of_a_message_with_a_slash(self, chat: Open) -> None:
+        """It stands at the prompt as it was typed: Enter sends it again, and runs no command."""
+        terminal = chat()
+        says(terminal, "//exit is a command")
+        says(terminal, "/undo")
+        terminal.waits(lambda: terminal.shown.count("//exit is a command") == 2, "the message at the prompt")
+        assert says(terminal, "").endswith("yes!")
+        assert user_messages(terminal) == ["/exit is a command"]
+
     def test_nothing_to_undo_or_retry(self, chat: Open) -> None:
         """An error each, and the conversation goes on."""
         terminal = chat()
@@ -314,6 +324,19 @@ class TestTrouble:
         shown = says(terminal, "/context")
         assert re.search(r"assistant +\d+ tokens  xxx", shown)
         assert shown.count(" user ") == 2
+
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+    def test_a_signal_in_mid_reply_leaves_the_terminal_as_it_was(
+        self, chat: Open, wide_model: Path, number: signal.Signals
+    ) -> None:
+        """Who ends the program from outside can go on typing in the shell."""
+        terminal = chat("-m", wide_model, "-c", "0", says=("--grammar", r'root ::= "x" root'))
+        terminal.line("go")
+        terminal.sees("xxxxx")
+        assert not terminal.reads_lines
+        terminal.kill(number)
+        assert terminal.ends() == -number
+        assert terminal.reads_lines
 
     def test_ctrl_c_in_a_long_prompt(self, chat: Open, wide_model: Path, llmcli: Program) -> None:
         """Nothing was said: the conversation is as it was, and the next turn works."""

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from llmcli.errors import InputError, UsageError
 from llmcli.settings.sampling import SamplingOptions
+
+_LITERALS = re.compile(r'"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]|#[^\n]*')
+"""What is no syntax in GBNF: strings, sets of characters, comments."""
+_REPETITION = re.compile(r"\{\s*(\d+)\s*,\s*(\d+)\s*\}")
 
 
 def grammar_text(options: SamplingOptions) -> str | None:
@@ -28,7 +33,16 @@ def grammar_text(options: SamplingOptions) -> str | None:
         raise UsageError(f"{given[0]} and {given[1]} can't both be given", hint="a reply has one grammar")
     source = sources[given[0]]
     text = _read(source) if isinstance(source, Path) else str(source)
-    return _from_schema(text, given[0]) if "schema" in given[0] else text
+    grammar = _from_schema(text, given[0]) if "schema" in given[0] else text
+    _check_repetitions(grammar, given[0])
+    return grammar
+
+
+def _check_repetitions(grammar: str, flag: str) -> None:
+    """Refuse "at least 5 and at most 2": llama.cpp's parser counts down from one to the other, for ever."""
+    for least, most in _REPETITION.findall(_LITERALS.sub("", grammar)):
+        if int(most) < int(least):
+            raise UsageError(f"{flag}: at least {least} and at most {most} times can't both be")
 
 
 def _read(path: Path) -> str:

@@ -88,12 +88,20 @@ class LlamaSampler:
     def sample(self) -> int:
         """Draw the next id and remember it.
 
-        Raises EngineError where there are no logits, or where a grammar allows no token at all.
+        Raises EngineError where there are no logits, where they are no numbers, or where a grammar allows no
+        token at all.
         """
         chain = self._open()
         context = self._context.pointer_with_logits()
         if self._grammar is None:
-            return int(lib.llama_sampler_sample(chain, context, -1))
+            token_id = int(lib.llama_sampler_sample(chain, context, -1))
+            # One NaN on the way makes all of them NaN, and llama.cpp draws from them as if they were scores.
+            if math.isnan(lib.llama_get_logits_ith(context, -1)[token_id]):
+                raise EngineError(
+                    "the model computes NaN instead of scores",
+                    hint="leave the --rope-* and --yarn-* options out; else the file is broken: get it anew",
+                )
+            return token_id
         candidates, array = self._candidates()
         self._apply_grammar(candidates, array)
         lib.llama_sampler_apply(chain, ctypes.byref(array))
@@ -206,7 +214,8 @@ def _stage(name: str, params: dict[str, Any], array: Any) -> Stage:
 
 def _rows(vocabulary: LlamaVocabulary, o: SamplingOptions, n_ctx: int, seed: int) -> list[_Row]:
     """The samplers that do something, in order; a greedy choice needs none that only leave some out."""
-    look_back = n_ctx if o.repeat_last_n < 0 else o.repeat_last_n
+    # llama.cpp sets memory aside for as many as it is told; there are never more than the window holds.
+    look_back = n_ctx if o.repeat_last_n < 0 else min(o.repeat_last_n, n_ctx)
     biases = [*o.logit_bias, *((i, -math.inf) for i in _suppressed(vocabulary))]
     penalties = {
         "repeat_last_n": o.repeat_last_n,
