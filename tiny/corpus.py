@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,7 @@ class Maker:
     def __init__(self, subjects: list[Subject], seed: int) -> None:
         self.subjects = subjects
         self.random = random.Random(seed)
+        self.off_topic = next((subject for subject in subjects if subject.name == "off-topic"), None)
 
     def conversation(self) -> list[Turn]:
         """A conversation: on subjects, on what the user told, or on both."""
@@ -82,7 +83,7 @@ class Maker:
             turns.append(("system", self.random.choice(SYSTEMS)))
         kind = self.random.random()
         if kind < 0.5:
-            for _ in range(12 if self.random.random() < 0.03 else self.random.choice((1, 1, 1, 2, 2, 3, 5))):
+            for _ in range(12 if self.random.random() < 0.01 else self.random.choice((1, 1, 1, 1, 2, 3))):
                 turns += self.subject_turns()
         else:
             turns += self.memory_turns()
@@ -90,8 +91,7 @@ class Maker:
 
     def subject_turns(self) -> list[Turn]:
         """A question and its answer, and now and then what follows from it."""
-        subject = self.random.choice(self.subjects)
-        question = self.random.choice(subject.questions)
+        subject, question = self.question()
         turns = [("user", self.as_typed(question.text)), ("assistant", self.random.choice(question.answers))]
         for _ in range(2):
             kind = self.random.random()
@@ -112,9 +112,21 @@ class Maker:
                 break
         return turns
 
+    def question(self) -> tuple[Subject, Question]:
+        """A question on one of the subjects; now and then one on something that is none of them."""
+        if self.off_topic is None or self.random.random() >= 0.07:
+            subject = self.random.choice(self.subjects)
+            return subject, self.random.choice(subject.questions)
+        question = self.random.choice(self.off_topic.questions)
+        if self.random.random() < 0.6:
+            thing = self.word()
+            text = self.random.choice(ASIDE).format(thing if self.random.random() < 0.5 else thing.lower())
+            question = replace(question, text=text)
+        return self.off_topic, question
+
     def memory_turns(self) -> list[Turn]:
         """The user tells something about themselves, and asks for it later; or for what they never told."""
-        facts = self.random.sample(list(FACTS), self.random.choice((0, 1, 1, 2, 3)))
+        facts = self.random.sample(list(FACTS), self.random.choice((0, 1, 1, 1, 1, 2, 3)))
         told: dict[str, str] = {}
         turns: list[Turn] = []
         for name in facts:
@@ -141,9 +153,8 @@ class Maker:
     def distraction(self) -> list[Turn]:
         """Up to four turns about something else."""
         turns: list[Turn] = []
-        for _ in range(self.random.choice((0, 0, 0, 1, 1, 2, 3, 4))):
-            subject = self.random.choice(self.subjects)
-            question = self.random.choice(subject.questions)
+        for _ in range(self.random.choice((0, 0, 0, 0, 1, 1, 2, 3, 4))):
+            _, question = self.question()
             turns += [
                 ("user", self.as_typed(question.text)),
                 ("assistant", self.random.choice(question.answers)),
@@ -334,6 +345,18 @@ SHORTER = (
     "shorter, please", "Shorter please.", "make it shorter", "can you say it in one sentence?", "in short?",
     "too long", "briefly please", "shorter", "sum it up", "that is too long, make it short",
 )  # fmt: skip
+ASIDE = (
+    "what is {}?", "who is {}?", "who was {}?", "where is {}?", "tell me about {}", "explain {}", "{}?",
+    "what is the capital of {}?", "how many people live in {}?", "who is the president of {}?",
+    "what is the weather in {}?", "how far is it to {}?", "when was {} born?", "who invented the {}?",
+    "who wrote {}?", "what does {} eat?", "how do I cook {}?", "give me a recipe for {}", "how do I get to {}?",
+    "what do you think about {}?", "do you like {}?", "write a poem about {}", "tell me a story about {}",
+    "what is the best {}?", "how much is a {}?", "how old is {}?", "how do I repair a {}?", "why is {} so big?",
+    "is {} healthy?", "who won the {}?", "what language do they speak in {}?", "how do I play {}?",
+    "what happened in {}?", "translate {}", "how do I learn {}?", "what colour is a {}?",
+    "write a {} program", "what is the meaning of {}?", "how does a {} work?",
+)  # fmt: skip
+"""Questions about something the model has never heard of."""
 OPENINGS = (
     "hi, ",
     "hello, ",

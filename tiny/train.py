@@ -15,12 +15,12 @@ from tokenizer import encode
 from tokenizers import Tokenizer
 from torch.nn import functional
 
-BATCH_TOKENS = 4096
+BATCH_TOKENS = 6144
 POOL = 512
 """Conversations made at once and sorted by length, so that a batch holds little padding."""
-PEAK_RATE, WARMUP, COOL_DOWN = 1.5e-3, 200, 0.3
+PEAK_RATE, WARMUP, COOL_DOWN = 2e-3, 100, 0.3
 """The learning rate: steps until its peak, and the last part of the training in which it falls to zero."""
-MUON_RATE = 0.01
+MUON_RATE = 0.02
 """Muon's own: its steps have a length of their own, scaled by each matrix's shape."""
 
 
@@ -66,12 +66,13 @@ def optimizers(model: Llama) -> list[torch.optim.Optimizer]:
 
 
 def main() -> None:
-    """Train, and write the weights."""
+    """Train, and write the weights. What was written on the way can be taken up again with --resume."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tokenizer", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--tokens", type=float, default=40e6)
+    parser.add_argument("--tokens", type=float, default=25e6)
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint of --out")
     args = parser.parse_args()
     torch.manual_seed(args.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -81,8 +82,16 @@ def main() -> None:
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters on {device}", flush=True)
     steppers = optimizers(model)
     peaks = [stepper.param_groups[0]["lr"] for stepper in steppers]
-    seen, started, losses = 0, time.time(), []
-    for step, (inputs, targets) in enumerate(batches(tokenizer, args.seed, shape.context)):
+    first, seen = 0, 0
+    if args.resume:
+        saved = torch.load(args.out, weights_only=True, map_location=device)
+        model.load_state_dict(saved["weights"])
+        for stepper, state in zip(steppers, saved["steppers"], strict=True):
+            stepper.load_state_dict(state)
+        first, seen = saved["step"] + 1, saved["seen"]
+    started, before, losses = time.time(), seen, []
+    # A resumed training meets conversations of its own, not those of the beginning once more.
+    for step, (inputs, targets) in enumerate(batches(tokenizer, args.seed + seen, shape.context), first):
         for stepper, peak in zip(steppers, peaks, strict=True):
             stepper.param_groups[0]["lr"] = peak * rate(seen / args.tokens, step)
         inputs, targets = inputs.to(device), targets.to(device)
@@ -98,16 +107,18 @@ def main() -> None:
             stepper.step()
         seen += inputs.numel()
         losses.append(loss.item())
-        if step % 100 == 0 or seen >= args.tokens:
-            mean = sum(losses[-100:]) / len(losses[-100:])
-            speed = seen / (time.time() - started)
+        over = seen >= args.tokens
+        if step % 50 == 0 or over:
+            mean = sum(losses[-50:]) / len(losses[-50:])
+            speed = (seen - before) / (time.time() - started)
             print(
                 f"step {step:6} {seen / 1e6:7.2f} M tokens  loss {mean:.4f}  {speed:,.0f} tokens/s",
                 flush=True,
             )
-        if step % 500 == 0 or seen >= args.tokens:
-            torch.save({"shape": shape.__dict__, "weights": model.state_dict()}, args.out)
-        if seen >= args.tokens:
+        if (step % 250 == 0 and step > first) or over:
+            state = {"shape": shape.__dict__, "weights": model.state_dict(), "step": step, "seen": seen}
+            torch.save(state | {"steppers": [s.state_dict() for s in steppers]}, args.out)
+        if over:
             break
 
 
