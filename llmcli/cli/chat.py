@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from functools import partial
+from io import BytesIO
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -139,7 +140,7 @@ def _turns(console: Console, path: str) -> Iterator[str]:
     from llmcli.chat.turns import user_turns
 
     if path != "-":
-        return user_turns(read_file(path).splitlines(keepends=True), path)
+        return user_turns(BytesIO(read_file(path)), path)
     if console.stdin is None:
         raise InputError("standard input is closed")
     return user_turns(console.stdin, "standard input")

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, BinaryIO, Literal, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, Literal, NoReturn, cast
 
 from llmcli.errors import InputError, LlmcliError, OutputError
 from llmcli.render.safe import safe, safe_line
@@ -120,6 +121,13 @@ class Console:
         self.say_raw(f"{red}error:{plain} {safe_line(error.message)}\n")
         if error.hint:
             self.say_raw(f"hint: {safe_line(error.hint)}\n")
+
+    def end_at_once(self, error: LlmcliError) -> NoReturn:
+        """End the process with an error where nothing more can be done: neither tidied up nor gone on."""
+        with suppress(LlmcliError, ReaderLeft):
+            self.flush()
+        self.show_error(error)
+        os._exit(error.exit_code)
 
     def abandon_output(self) -> None:
         """Nobody reads stdout any more: let the interpreter's last flush go nowhere."""

@@ -59,7 +59,7 @@ def main(args: Sequence[str], console: Console) -> int:
     except LlmcliError as error:
         return _fail(console, error)
     except typer.TyperException as error:
-        return _fail(console, _usage_error(error))
+        return _fail(console, _usage_error(error, args))
     except typer.Abort:
         return INTERRUPTED
     except Exception as error:  # the last net: a bug becomes a message, not a traceback
@@ -106,11 +106,13 @@ def _is_an_interrupt(error: BaseException | None) -> bool:
     return False
 
 
-def _usage_error(error: typer.TyperException) -> UsageError:
+def _usage_error(error: typer.TyperException, args: Sequence[str]) -> UsageError:
     """Typer's complaint about the command line, as one of ours."""
     from llmcli.errors import UsageError
 
     context = getattr(error, "ctx", None)
-    command = context.command_path if context else "llmcli"
+    # A missing value is found before the command is known.
+    named = f"llmcli {args[0]}" if args and args[0].isalpha() else "llmcli"
+    command = context.command_path if context else named
     message = error.format_message().rstrip(".")
     return UsageError(message[:1].lower() + message[1:], hint=f"'{command} --help' lists the options")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from llmcli.cli.console import Console
 from llmcli.engine.interrupt import AbortFlag
-from llmcli.errors import InputError
+from llmcli.errors import EngineError, InputError
 from llmcli.render.safe import safe_line
 from llmcli.settings.engine import EngineOptions
-from llmcli.settings.model import model_reference
+from llmcli.settings.model import BUNDLED, choose_model
 
 if TYPE_CHECKING:
     from llmcli.engine.llama.engine import LlamaEngine
@@ -65,10 +65,10 @@ def read_input(console: Console, texts: Sequence[str], files: Sequence[str]) -> 
 @contextmanager
 def open_vocabulary(console: Console, reference: str | None) -> Iterator[LlamaVocabulary]:
     """The vocabulary of a model, without its weights."""
-    path = Path(model_reference(reference, console.environ))
+    path = _chosen(console, reference)
     from llmcli.engine.llama.model import LlamaModel
 
-    _show_log(console)
+    _listen(console)
     abort = AbortFlag()
     with abort.installed(), LlamaModel(path, vocab_only=True, abort=abort) as model:
         yield model.vocabulary
@@ -79,11 +79,11 @@ def open_engine(
     console: Console, reference: str | None, options: EngineOptions, abort: AbortFlag
 ) -> Iterator[LlamaEngine]:
     """A model with a context, ready to run, and SIGINT in the hands of `abort` as long as it is open."""
-    path = Path(model_reference(reference, console.environ))
+    path = _chosen(console, reference)
     from llmcli.engine.llama.engine import LlamaEngine
     from llmcli.engine.llama.model import supports_gpu
 
-    _show_log(console)
+    _listen(console)
     asked_for_gpu = options.n_gpu_layers not in ("auto", 0)
     if asked_for_gpu and not supports_gpu():
         console.note(
@@ -134,7 +134,27 @@ def progress(console: Console, what: str) -> Iterator[Progress | None]:
             bar.stop()
 
 
-def _show_log(console: Console) -> None:
+def _chosen(console: Console, reference: str | None) -> Path:
+    """The file of the model to use; someone at a terminal who named none is told which it is."""
+    choice = choose_model(reference, console.environ)
+    if choice.by_default and console.notes_on_terminal:
+        console.note(
+            f"notice: this is {BUNDLED}, the small model that ships with llmcli; "
+            "for a larger one, name a GGUF file with -m"
+        )
+    return choice.path
+
+
+def _listen(console: Console) -> None:
+    """Show what llama.cpp says where someone wants to see it, and its last words in any case."""
     from llmcli.engine.llama.library import log
 
+    def last_words(reason: str) -> None:
+        error = EngineError(
+            f"llama.cpp gave up: {reason}",
+            hint="is the model file damaged? if not, this is a bug in llmcli or llama.cpp",
+        )
+        console.end_at_once(error)
+
     log.sink = console.say if console.debug else None
+    log.last_words = last_words

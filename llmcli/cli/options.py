@@ -21,7 +21,12 @@ Color = Annotated[
 ]
 ModelRef = Annotated[
     Optional[str],  # noqa: UP045
-    typer.Option("-m", "--model", metavar="REF", help="The model: a GGUF file [env: LLMCLI_MODEL]."),
+    typer.Option(
+        "-m",
+        "--model",
+        metavar="REF",
+        help="The model: a GGUF file, or tiny, which ships with llmcli [env: LLMCLI_MODEL] [default: tiny].",
+    ),
 ]
 
 

@@ -36,10 +36,12 @@ class Repl:
     def run(self) -> None:
         """Read and answer until Ctrl-D or /exit."""
         reader = Input(self.history, list(COMMANDS.values()), self.status, self.output.colors_output)
-        if reader.problem:
-            self.output.note(f"notice: {reader.problem}")
+        told = ""
         self.output.note("Enter sends, Alt-Enter adds a line, Ctrl-C stops a reply, Ctrl-D leaves; /help")
         while True:
+            if reader.problem != told:
+                told = reader.problem
+                self.output.note(f"notice: {told}")
             try:
                 text = reader.read(self.unsent)
             except KeyboardInterrupt:

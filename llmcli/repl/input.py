@@ -19,7 +19,7 @@ PROMPT, CONTINUED = ">>> ", "... "
 
 
 class Input:
-    """Reads one message after the other. `problem` says why the history could not be kept, if so."""
+    """Reads one message after the other. `problem` says why the history can't be kept, if so."""
 
     def __init__(
         self, history: Path | None, commands: Sequence[Command], status: Callable[[], str], colors: bool
@@ -52,9 +52,27 @@ class Input:
             # What people write to a model is theirs alone to read.
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         except OSError as error:
-            self.problem = f"the history is not kept: {path}: {error.strerror}"
+            self._no_history(path, error)
             return InMemoryHistory()
-        return FileHistory(str(path))
+        return _KeptHistory(path, self._no_history)
+
+    def _no_history(self, path: Path, error: OSError) -> None:
+        self.problem = f"the history is not kept: {path}: {error.strerror}"
+
+
+class _KeptHistory(FileHistory):
+    """A history in a file; where the disk takes no more, `on_problem` hears of it and memory serves."""
+
+    def __init__(self, path: Path, on_problem: Callable[[Path, OSError], None]) -> None:
+        super().__init__(str(path))
+        self._path, self._on_problem = path, on_problem
+
+    def store_string(self, string: str) -> None:
+        """Called with each line that was sent."""
+        try:
+            super().store_string(string)
+        except OSError as error:
+            self._on_problem(self._path, error)
 
 
 def _keys() -> KeyBindings:

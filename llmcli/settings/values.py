@@ -90,7 +90,7 @@ def logit_bias(text: str) -> tuple[int, float]:
     """`ID+BIAS` or `ID-BIAS`, as llama.cpp writes it: `15+2.5`, `15-inf`."""
     for sign in "+-":
         id_text, found, bias_text = text.partition(sign)
-        if found and id_text.strip().isdecimal():
+        if found and id_text.isascii() and id_text.strip().isdecimal():
             try:
                 bias = float(sign + bias_text)
             except ValueError:

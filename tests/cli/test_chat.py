@@ -187,6 +187,14 @@ class TestTurns:
         ran = llmcli("chat", "--turns", path, *YES).succeeded()
         assert ran.stdout == b"yes\n" * 3
 
+    def test_a_file_is_cut_into_turns_as_stdin_is(self, llmcli: Program) -> None:
+        """At newlines, not at a lone carriage return."""
+        turns = b"a\rb\r\nc\n"
+        (llmcli.home / "turns").write_bytes(turns)
+        args = ["chat", *YES, "--json", "--turns"]
+        from_file, from_stdin = llmcli(*args, llmcli.home / "turns"), llmcli(*args, "-", stdin=turns)
+        assert len(from_file.succeeded().records) == len(from_stdin.succeeded().records) == 2
+
     def test_the_second_turn_evaluates_only_what_is_new(self, llmcli: Program) -> None:
         """The first prompt and the first reply stay in the cache."""
         turns = b"hello\nthe quick brown fox jumps\nand again\n"

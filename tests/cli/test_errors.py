@@ -60,12 +60,9 @@ class TestNoModel:
         strange.write_bytes(llmcli.model.read_bytes().replace(b"\0llama", b"\0lluma", 1))
         assert "unknown model architecture: 'lluma'" in llmcli("tokenize", "x", "-m", strange).failed(1).error
 
-    @pytest.mark.parametrize("model", [None, Path()], ids=["none", "empty"])
-    def test_no_model_is_a_usage_error(self, tmp_path: Path, model: Path | None) -> None:
-        """Without -m and LLMCLI_MODEL the hint names both."""
-        ran = Program(tmp_path, model)("tokenize", "x", *([] if model is None else ["-m", ""])).failed(2)
-        assert "-m" in ran.hint
-        assert "LLMCLI_MODEL" in ran.hint
+    def test_an_empty_name(self, llmcli: Program) -> None:
+        """`-m "$MODEL"` with an unset variable is a usage error."""
+        assert "tiny" in llmcli("tokenize", "x", "-m", "").failed(2, "no model named").hint
 
     def test_escape_sequences_in_a_file_name_are_shown(self, llmcli: Program) -> None:
         """An error can't drive the terminal either."""
@@ -97,6 +94,7 @@ class TestUsage:
             (["--stop", ""], "--stop : must not be empty"),
             (["--logit-bias", "5"], "--logit-bias 5: must be a token id and a bias"),
             (["--logit-bias", "99999+1"], "token id 99999 is not in the vocabulary"),
+            (["--grammar", 'root ::= "a"{5,2}'], "--grammar: at least 5 and at most 2 times can't both be"),
             (["--grammar", "root ::= ("], "the grammar does not parse: expecting ')'"),
             (["--grammar", "tree ::= 'x'"], "the grammar does not parse"),
             (["--grammar", 'root ::= "\0"'], "the grammar does not parse"),
@@ -255,6 +253,13 @@ class TestTemplate:
             (b"{{ ''.__class__.__mro__ }}{{ messages }}", "chat template of"),
             (b"\xff", "not UTF-8"),
             (b"{{ 2 ** 999999999 }}", "power too large"),
+            (b"{{ 'x'|center(3000000000) }}", "number too large"),
+            (b"{{ 'x'.ljust(3000000000) }}", "number too large"),
+            (b"{{ 'x'|indent(3000000000) }}", "number too large"),
+            (b"{{ '%3000000000d' % 1 }}", "format too wide"),
+            (b"{{ '%3000000000d'|format(1) }}", "format too wide"),
+            (b"{{ '{:3000000000}'.format(1) }}", "format too wide"),
+            (b"{% set a = 'a' * 9000 %}{{ a.replace('a', a) }}", "text too long"),
         ],
     )
     def test_a_broken_one(self, llmcli: Program, source: bytes, words: str) -> None:

@@ -124,3 +124,21 @@ def test_logits_that_are_no_numbers(llmcli: Program, flag: str) -> None:
 def test_biases_that_add_up_to_infinity(llmcli: Program) -> None:
     """Infinity less infinity is no number."""
     llmcli("probs", "a", "--logit-bias", "5+3e38").failed(2, "a bias up to 1e+09")
+
+
+@pytest.mark.parametrize("layers", [0, 100_000])
+def test_a_file_that_llama_cpp_would_die_of(llmcli: Program, tmp_path: Path, layers: int) -> None:
+    """Where a check inside llama.cpp fails it ends the process: with its reason even so, and exit code 1."""
+    assert llmcli.model
+    path = tmp_path / "wrong.gguf"
+    before, key, after = llmcli.model.read_bytes().partition(b"llama.block_count\4\0\0\0")
+    path.write_bytes(before + key + layers.to_bytes(4, "little") + after[4:])
+    ran = llmcli.process("probs", "-m", path, "a").failed(1, "llama.cpp gave up: GGML_ASSERT(")
+    assert "damaged" in ran.hint
+
+
+def test_a_vocabulary_that_can_t_spell_every_byte(llmcli: Program, stories: Path, tmp_path: Path) -> None:
+    """llama.cpp looks the byte's token up in a table, and ends the process where it is not there."""
+    path = tmp_path / "mute.gguf"
+    path.write_bytes(stories.read_bytes().replace(b"<0xED>", b"<0xZZ>"))
+    llmcli.process("tokenize", "-m", path, "한").failed(1, "no token for the byte 0xed")

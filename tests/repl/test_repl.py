@@ -174,8 +174,20 @@ class TestHistory:
         """A notice says why, and the conversation goes on."""
         (llmcli.home / "state").write_text("in the way")
         terminal = chat()
-        assert "notice: the history is not kept" in terminal.shown
+        terminal.sees("notice: the history is not kept")
         assert says(terminal, "hello") == "yes!"
+
+    def test_a_history_that_can_no_longer_be_kept(self, chat: Open, llmcli: Program) -> None:
+        """As on a full disk: it is said once, and the arrow key still brings back what was typed."""
+        terminal = chat()
+        history = llmcli.home / "state" / "history"
+        history.unlink()
+        history.mkdir()
+        says(terminal, "first")
+        says(terminal, "second")
+        assert terminal.shown.count("notice: the history is not kept") == 1
+        terminal.send(UP)
+        terminal.waits(lambda: terminal.shown.count("second") == 2, "the last line, brought back")
 
 
 class TestCommands:

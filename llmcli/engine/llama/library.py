@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import tempfile
 from collections import deque
@@ -27,6 +28,8 @@ class LogBook:
     def __init__(self) -> None:
         self.lines: deque[tuple[int, str]] = deque(maxlen=500)
         self.sink: Callable[[str], None] | None = None
+        self.last_words: Callable[[str], None] | None = None
+        """Called with the reason where llama.cpp is about to end the process; it need not come back."""
 
     def add(self, level: int, text: str) -> None:
         """One message; CONTINUED ones belong to the line before."""
@@ -84,5 +87,16 @@ def _collect(level: int, text: bytes, _user_data: object) -> None:
     log.add(level, text.decode("utf-8", "replace") if text else "")
 
 
+@ctypes.CFUNCTYPE(None, ctypes.c_char_p)  # type: ignore[untyped-decorator]
+def _give_up(message: bytes) -> None:
+    if log.last_words:
+        place, check, words = message.decode("utf-8", "replace").partition("GGML_ASSERT")
+        log.last_words(check + words or place)
+
+
 lib.llama_log_set(_collect, None)
+# A check that fails inside llama.cpp (GGML_ASSERT) calls this and then abort(). It is ggml's function, which
+# the bindings don't list; a library that was built another way may not have it.
+if set_abort_callback := getattr(lib._lib, "ggml_set_abort_callback", None):
+    set_abort_callback(_give_up)
 lib.llama_backend_init()

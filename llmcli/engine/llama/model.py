@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import struct
 import weakref
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,8 @@ from llmcli.engine.llama.library import lib, log
 from llmcli.engine.llama.vocabulary import NO_TOKEN, LlamaVocabulary
 from llmcli.engine.protocol import Progress
 from llmcli.errors import EngineError, ModelError
-from llmcli.gguf.header import read_header
+from llmcli.gguf.cursor import AGAIN, read_bytes
+from llmcli.gguf.header import Array, Header, read_header
 from llmcli.settings.engine import EngineOptions
 
 SPLIT_MODES = {
@@ -63,6 +65,7 @@ class LlamaModel:
                 f"{path}: holds a vocabulary, but no weights",
                 hint="tokenize and detokenize work with it; chat and probs need the whole model",
             )
+        _check_byte_tokens(header)
         self.maps_file = not vocab_only and not options.no_mmap
         self._size = header.size
         architecture = header.metadata.get("general.architecture")
@@ -170,6 +173,19 @@ class LlamaModel:
 def supports_gpu() -> bool:
     """Whether the installed build of llama.cpp can put layers on a GPU."""
     return bool(lib.llama_supports_gpu_offload())
+
+
+def _check_byte_tokens(header: Header) -> None:
+    """Refuse a SentencePiece vocabulary that can't spell every byte: at such a one llama.cpp dies."""
+    tokens = header.metadata.get("tokenizer.ggml.tokens")
+    if header.metadata.get("tokenizer.ggml.model") != "llama" or not isinstance(tokens, Array):
+        return
+    data, _ = read_bytes(header.path, tokens.offset, tokens.n_bytes)
+    for byte in range(256):
+        if b"<0x%02X>" % byte not in data and struct.pack("<QB", 1, byte) not in data:
+            raise ModelError(
+                f"{header.path}: the vocabulary has no token for the byte {byte:#04x}", hint=AGAIN
+            )
 
 
 def _load(
