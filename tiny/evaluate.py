@@ -1,12 +1,14 @@
 """The evaluation: through llmcli's own engine and template, greedy, on wordings kept out of training.
 
 It prints one table: how many questions were answered with the right subject's facts, how many names were
-remembered over 1 to 5 turns, and how often the model said that it was not told when it was not.
+remembered over 1 to 5 turns, how often the model said that it was not told when it was not, and what
+quantization cost in perplexity. `--sample N` prints replies at temperature 0.8, to be read by people.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +21,7 @@ from llmcli.chat.reply import Reply
 from llmcli.chat.template import ChatTemplate
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.engine import LlamaEngine
+from llmcli.probs.distribution import log_softmax
 from llmcli.settings.engine import EngineOptions
 from llmcli.settings.sampling import SamplingOptions
 
@@ -32,13 +35,12 @@ NAMES = (
 class Examiner:
     """Asks a model."""
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, temp: float = 0.0) -> None:
         self.engine = LlamaEngine.load(model, EngineOptions())
         source = self.engine.model.chat_template or ""
         template = ChatTemplate.from_source(source, name=model.name, bos="", eos="")
-        self.conversation = Conversation(
-            self.engine, template, SamplingOptions(temp=0.0, predict=120), AbortFlag()
-        )
+        sampling = SamplingOptions(temp=temp, predict=120, seed=1)
+        self.conversation = Conversation(self.engine, template, sampling, AbortFlag())
 
     def answer(self, messages: Sequence[Message], text: str) -> str:
         """What the model says to `text` after `messages`."""
@@ -114,10 +116,32 @@ def examine_not_told(examiner: Examiner, subjects: Sequence[Subject], seed: int)
     return right, asked
 
 
+def perplexity(examiner: Examiner, subjects: Sequence[Subject], seed: int, conversations: int = 60) -> float:
+    """The perplexity of the replies in fresh conversations."""
+    maker, engine = Maker(list(subjects), seed), examiner.engine
+    total, count = 0.0, 0
+    for _ in range(conversations):
+        text = "".join(f"<|im_start|>{role}\n{said}<|im_end|>\n" for role, said in maker.conversation())
+        ids = engine.tokenizer.encode(text.encode())[: engine.context_size]
+        speaks = False
+        begins = engine.tokenizer.encode(b"<|im_start|>assistant\n")
+        for at in range(1, len(ids)):
+            engine.ready(ids[:at])
+            if speaks:
+                total -= float(log_softmax(engine.logits())[ids[at]])
+                count += 1
+                speaks = not engine.ends_reply(ids[at])
+            elif ids[at + 1 - len(begins) : at + 1] == begins:
+                speaks = True
+    return math.exp(total / count)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
+    parser.add_argument("--f16", type=Path, help="the same before it was quantized, to compare perplexities")
+    parser.add_argument("--sample", type=int, default=0, help="print so many replies at temperature 0.8")
     parser.add_argument("--wrong", action="store_true", help="show the answers that were wrong")
     args = parser.parse_args()
     subjects = load_subjects()
@@ -136,8 +160,17 @@ def main() -> None:
     rows.append(("said that it was not told", *examine_not_told(examiner, subjects, 200), 95))
     for what, n, of, goal in rows:
         print(f"{what:<32} {n:>4} of {of:<4} {n / of:7.1%}   goal {goal} %")
+    if args.f16:
+        before, after = (perplexity(each, subjects, 300) for each in (Examiner(args.f16), examiner))
+        change = after / before - 1
+        print(f"{'perplexity, F16 and quantized':<32} {before:.4f} {after:.4f} {change:+.2%}   goal 1 %")
     if args.wrong:
         print("\n".join(wrong))
+    if args.sample:
+        examiner = Examiner(args.model, temp=0.8)
+        held_out = [question for subject in subjects for question in subject.held_out]
+        for question in random.Random(400).sample(held_out, args.sample):
+            print(f"\n{question.text}\n    {examiner.answer([], question.text)}")
 
 
 if __name__ == "__main__":
