@@ -1,7 +1,7 @@
 """Ids as files of numbers: raw, and NumPy's own format.
 
-Both hold the ids of all records one after another, little-endian, uint16 where the vocabulary has at most 65,536
-tokens, else uint32:
+Both hold the ids of all records one after another, little-endian, uint16 where the vocabulary has at most
+65,536 tokens, else uint32:
 
     numpy.load("ids.npy")
     numpy.fromfile("ids.bin", dtype="<u2")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -83,13 +83,6 @@ def text_of_ids(name: str, tokenizer: Tokenizer) -> Callable[[BatchIds], bytes]:
     if name == "jsonl":
         return lambda found: _as_jsonl(found, text)
     return lambda found: text.spell(found, SPELLINGS[name])
-
-
-def merged(found: list[BatchIds]) -> BatchIds:
-    """The batches of one record as one."""
-    ids = np.concatenate([part.ids for part in found])
-    batch = replace(found[0].batch, data=b"", separator=None, ends=True)
-    return BatchIds(batch, ids, np.array([len(ids)], np.int64))
 
 
 def _as_jsonl(found: BatchIds, text: IdText) -> bytes:

@@ -6,8 +6,8 @@ line. So texts travel as one block of bytes with separators between them, ids as
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,3 +51,28 @@ class BatchIds:
         for at, (text, end) in enumerate(zip(self.batch.texts(), self.ends.tolist(), strict=True)):
             yield self.batch.seq + at, text, self.ids[start:end]
             start = end
+
+
+def merged(found: Iterable[BatchIds]) -> Iterator[BatchIds]:
+    """The same, with every record in one batch."""
+    import numpy as np
+
+    parts: list[BatchIds] = []
+    for part in found:
+        parts.append(part)
+        if not part.batch.ends:
+            continue
+        if len(parts) == 1:
+            yield part
+        else:
+            ids = np.concatenate([part.ids for part in parts])
+            data = b"".join(part.batch.data for part in parts)
+            batch = replace(parts[0].batch, data=data, ends=True)
+            yield BatchIds(batch, ids, np.array([len(ids)], np.int64))
+        parts = []
+
+
+def whole_records(found: Iterable[BatchIds]) -> Iterator[tuple[int, bytes, NDArray[np.uint32]]]:
+    """Number, bytes and ids of each record, also where one came in several batches."""
+    for part in merged(found):
+        yield from part.records()

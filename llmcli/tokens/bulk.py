@@ -1,8 +1,8 @@
 """Text to ids in bulk: all processors, the fastest way that is proven, and always llama.cpp's own ids.
 
-Three ways lead from a batch of texts to its ids, and which one is taken never shows in them: gigatoken for what
-it is proven to know (`fast.py`), llama.cpp on parts cut where no token is cut (`cuts.py`), and llama.cpp on the
-text as it is.
+Three ways lead from a batch of texts to its ids, and which one is taken never shows in them: gigatoken for
+what it is proven to know (`fast.py`), llama.cpp on parts cut where no token is cut (`cuts.py`), and llama.cpp
+on the text as it is.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ class Ways:
 class BulkEncoder:
     """Batches of texts to their ids; `encode` may be called from several threads.
 
-    `encode_one` gives a text's own ids, `find_ways` is called when there is enough to do for it to pay. `lead`
-    and `tail` are what stands before and after each record's own ids.
+    `encode_one` gives a text's own ids, `find_ways` is called when there is enough to do for it to pay.
+    `lead` and `tail` are what stands before and after each record's own ids.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class BulkEncoder:
         self._finding, self._building = threading.Lock(), threading.Lock()
 
     def run(self, batches: Iterable[Batch | None], workers: int) -> Iterator[BatchIds]:
-        """The ids of each batch, in order, on `workers` threads. Errors of the batches come in their place."""
+        """The ids of each batch, in order, on `workers` threads; errors come in their place."""
         return in_order(self.encode, batches, workers)
 
     def expect(self, n_bytes: int) -> None:
@@ -125,9 +125,9 @@ class BulkEncoder:
 
     def _choose(self) -> None:
         """Build the fast way, once, when there is enough to do for it; other threads go on without it."""
-        if self._n_bytes > WORTH_FINDING and self._n_bytes >= self._ways().worth_building:
-            if self._building.acquire(blocking=False):  # and never released
-                self._fast = self._ways().build_fast()
+        pays = self._n_bytes > WORTH_FINDING and self._n_bytes >= self._ways().worth_building
+        if pays and self._building.acquire(blocking=False):  # never released: it is tried once
+            self._fast = self._ways().build_fast()
 
     def _encode_text(self, text: bytes, *, rest: bool = False) -> NDArray[np.uint32]:
         """The ids of one text; of one that is the `rest` of its record, behind a cut."""

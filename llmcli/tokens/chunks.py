@@ -1,7 +1,7 @@
 """The first or last tokens of a text as text, and a text in chunks of so many tokens.
 
-Tokens may end inside a character (Hangul and emoji often do); a text is never cut there. All counts are of the
-text's own tokens.
+Tokens may end inside a character (Hangul and emoji often do); a text is never cut there. All counts are of
+the text's own tokens.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ place is safe if every scan cuts there, whatever lies around it. For the pattern
   `\s*[\r\n]+` takes it, `[^\s\p{L}\p{N}]+[\r\n]*` ends with it. (A slash after it is left out: some patterns
   write `[\r\n/]*`.)
 
-Patterns in several stages (falcon's punctuation, starcoder's digits) cut more, but nowhere across a space or a
-newline. Those of deepseek-llm, deepseek-coder and gemma cut at newlines first: only the newlines are used.
+Patterns in several stages (falcon's punctuation, starcoder's digits) cut more, but nowhere across a space or
+a newline. Those of deepseek-llm, deepseek-coder and gemma cut at newlines first: only the newlines are used.
 
 SentencePiece: llama.cpp merges two neighbours only into something that is a token. Where no token of the
 vocabulary has the last byte before and the first byte after a place in it side by side, nothing ever reaches
@@ -30,19 +30,78 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING
 
 from llmcli.tokens.tokenizer import SpecialToken
 
-Ids = TypeVar("Ids", bound=Sequence[int])
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 SPACES_AND_NEWLINES = frozenset(
-    "a.x-4.0 bailingmoe bailingmoe2 chatglm-bpe codeshell command-r dbrx deepseek-r1-qwen deepseek-v3 default "
-    "exaone exaone4 f2llmv2 falcon falcon-h1 falcon3 gigachat glm4 glm5 gpt-2 gpt-4o granite-docling grok-2 "
-    "hunyuan hunyuan-dense jais jais-2 jina-v5-nano joyai-llm kanana2 kormo lfm2 llada-moe llama-bpe llama-v3 "
-    "llama3 llama4 megrez mellum mellum2 midm-2.0 minerva-7b minicpm5 minimax-m2 mpt olmo phi-2 pixtral qwen2 "
-    "qwen35 refact seed-coder smaug-bpe smollm solar-open stablelm2 starcoder talkie tekken trillion "
-    "ufakzeka".split()
+    [
+        "a.x-4.0",
+        "bailingmoe",
+        "bailingmoe2",
+        "chatglm-bpe",
+        "codeshell",
+        "command-r",
+        "dbrx",
+        "deepseek-r1-qwen",
+        "deepseek-v3",
+        "default",
+        "exaone",
+        "exaone4",
+        "f2llmv2",
+        "falcon",
+        "falcon-h1",
+        "falcon3",
+        "gigachat",
+        "glm4",
+        "glm5",
+        "gpt-2",
+        "gpt-4o",
+        "granite-docling",
+        "grok-2",
+        "hunyuan",
+        "hunyuan-dense",
+        "jais",
+        "jais-2",
+        "jina-v5-nano",
+        "joyai-llm",
+        "kanana2",
+        "kormo",
+        "lfm2",
+        "llada-moe",
+        "llama-bpe",
+        "llama-v3",
+        "llama3",
+        "llama4",
+        "megrez",
+        "mellum",
+        "mellum2",
+        "midm-2.0",
+        "minerva-7b",
+        "minicpm5",
+        "minimax-m2",
+        "mpt",
+        "olmo",
+        "phi-2",
+        "pixtral",
+        "qwen2",
+        "qwen35",
+        "refact",
+        "seed-coder",
+        "smaug-bpe",
+        "smollm",
+        "solar-open",
+        "stablelm2",
+        "starcoder",
+        "talkie",
+        "tekken",
+        "trillion",
+        "ufakzeka",
+    ]
 )
 """Values of tokenizer.ggml.pre whose patterns are safe at spaces and newlines."""
 NEWLINES = frozenset({"deepseek-coder", "deepseek-llm", "gemma4", "laguna", "sarvam-moe"})
@@ -52,16 +111,16 @@ NEWLINES = frozenset({"deepseek-coder", "deepseek-llm", "gemma4", "laguna", "sar
 # three-byte characters E1, E2 and E3 80 are left out, where the wide spaces lie. Each is a character of its
 # own in llama.cpp's lenient decoding, too, whatever bytes stand before it.
 _WORD_ENDS = (
-    rb"(?:(?<=[!-~])|(?<=[\xc3-\xdf][\x80-\xbf])|(?<=\xe0[\xa4-\xbf][\x80-\xbf])|(?<=\xe3[\x81-\xbf][\x80-\xbf])"
-    rb"|(?<=[\xe4-\xef][\x80-\xbf]{2})|(?<=\xf0[\x90-\xbf][\x80-\xbf]{2}))"
+    rb"(?:(?<=[!-~])|(?<=[\xc3-\xdf][\x80-\xbf])|(?<=\xe0[\xa4-\xbf][\x80-\xbf])"
+    rb"|(?<=\xe3[\x81-\xbf][\x80-\xbf])|(?<=[\xe4-\xef][\x80-\xbf]{2})|(?<=\xf0[\x90-\xbf][\x80-\xbf]{2}))"
 )
 _WORD_BEGINS = rb"(?=[!-.0-~\xc3-\xdf\xe4-\xef]|\xe0[\xa4-\xbf]|\xe3[\x81-\xbf]|\xf0[\x90-\xbf])"
 _NEWLINE = rb"\n" + _WORD_BEGINS
-# SentencePiece takes as many bytes for a character as its first byte says. However it began before, after three
-# bytes that are whole characters it is in step.
+# SentencePiece takes as many bytes for a character as its first byte says. However it began before, after
+# three bytes that are whole characters it is in step.
 _IN_STEP = (
-    rb"(?:(?<=[\x00-\x7f]{3})|(?<=[\x00-\x7f][\xc2-\xdf][\x80-\xbf])|(?<=[\xc2-\xdf][\x80-\xbf][\x00-\x7f])"
-    rb"|(?<=[\xe1-\xef][\x80-\xbf]{2}))"
+    rb"(?:(?<=[\x00-\x7f]{3})|(?<=[\x00-\x7f][\xc2-\xdf][\x80-\xbf])"
+    rb"|(?<=[\xc2-\xdf][\x80-\xbf][\x00-\x7f])|(?<=[\xe1-\xef][\x80-\xbf]{2}))"
 )
 _SPELLED_SPACE = "\u2581".encode()
 
@@ -79,7 +138,7 @@ class Cuts:
     puts_space: bool = False
 
     def after(self, text: bytes, start: int) -> int | None:
-        """The first safe place at or after `start`; None where there is none, or its surroundings are unknown.
+        """The first safe place at or after `start`; None where there is none in sight.
 
         >>> Cuts.of_bpe("gpt-2", ()).after(b"one two three", 4)
         7
@@ -102,13 +161,13 @@ class Cuts:
             at = end
         yield text[at:]
 
-    def encode_rest(self, encode: Callable[[bytes], Ids], part: bytes) -> Ids:
+    def encode_rest(self, encode: Callable[[bytes], NDArray[np.uint32]], part: bytes) -> NDArray[np.uint32]:
         """The ids of a part that does not begin its text."""
         if not self.puts_space:
             return encode(part)
         if part.startswith(b" "):
             return encode(part[1:])
-        return encode(part)[1:]  # type: ignore[return-value]
+        return encode(part)[1:]
 
     def _lies_across(self, text: bytes, at: int, special: bytes) -> bool:
         return special in text[max(0, at - len(special) + 1) : at + len(special) - 1]

@@ -1,7 +1,7 @@
 """BPE at hundreds of megabytes a second: gigatoken, built from the GGUF's own tokens and merges.
 
-It is an optional dependency, and it is used only where its ids are proven to be llama.cpp's: vocabularies with
-one of the three patterns below, whose merges are complete and say nothing twice, and texts that are UTF-8,
+It is an optional dependency, and it is used only where its ids are proven to be llama.cpp's: vocabularies
+with one of the three patterns below, whose merges are complete and say nothing twice, and texts that are UTF-8,
 hold no special token, and no character that the two programs' Unicode tables class differently. For anything
 else `knows` says no, and llama.cpp itself does the work.
 """
@@ -26,7 +26,7 @@ GPT_2, LLAMA_3, QWEN_2 = None, rf"{_WORD}\p{{N}}{{1,3}}{_REST}", rf"{_WORD}\p{{N
 
 
 def _table(pattern: str | None, whole_words: bool, names: str) -> dict[str, tuple[str | None, bool]]:
-    return {name: (pattern, whole_words) for name in names.split()}
+    return dict.fromkeys(names.split(), (pattern, whole_words))
 
 
 PRE_TOKENIZERS = {
@@ -37,10 +37,10 @@ PRE_TOKENIZERS = {
 }
 """tokenizer.ggml.pre: the pattern, and whether a word that is a token is taken before any merge."""
 
-# llmcli was held against both programs for every code point: gigatoken knows 9,039 letters and digits that came
-# with Unicode 16 and 17, which to llama.cpp are nothing yet. In the astral planes only those blocks count as
+# llmcli was held against both programs for every code point: gigatoken knows 9,039 letters and digits that
+# came with Unicode 16 and 17, which to llama.cpp are nothing yet. In the astral planes only those blocks count as
 # known in which such can't be: mathematical letters, symbols and emoji, and the first Chinese extension.
-_NEW_CHARACTERS = tuple(map(str.encode, "\u088f\u0c5c\u0cdc")) + (b"\xe1\xb2", b"\xea\x9f")
+_NEW_CHARACTERS = (*map(str.encode, "\u088f\u0c5c\u0cdc"), b"\xe1\xb2", b"\xea\x9f")
 _ASTRAL = tuple(bytes([lead]) for lead in range(0xF0, 0xF5))
 _UNKNOWN_ASTRAL = re.compile(rb"\xf0[^\x9d\x9f\xa0-\xa9]|[\xf1-\xf4]")
 
@@ -66,9 +66,7 @@ class FastBpe:
         ids: NDArray[np.uint32] = self._backend.encode_batch_padded([text], self._as_is, parallel=False)[0][0]
         return ids
 
-    def encode_separated(
-        self, data: bytes, separator: bytes
-    ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    def encode_separated(self, data: bytes, separator: bytes) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """The ids of all texts in `data`, and where those of each end. Empty texts have none."""
         import numpy as np
         from gigatoken.gigatoken_rs import BytesSource

@@ -81,8 +81,8 @@ def separated(source: Source, separator: bytes) -> Batches:
 def json_lines(source: Source, field: str, on_bad: Callable[[InputError], None]) -> Batches:
     """The texts at `field` of the JSON objects, one a line; blank lines are none.
 
-    `on_bad` gets the error of a line that can't be read, which names the line, and may raise it; else the line
-    is left out, and its number with it.
+    `on_bad` gets the error of a line that can't be read, which names the line, and may raise it; else the
+    line is left out, and its number with it.
     """
     n_lines = seq = 0
     for batch in separated(source, b"\n"):

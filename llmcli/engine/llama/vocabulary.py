@@ -25,9 +25,7 @@ Result = TypeVar("Result")
 
 NO_TOKEN = -1
 INT32_MIN = -(2**31)
-MATCHED = (
-    lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN | lib.LLAMA_TOKEN_ATTR_USER_DEFINED
-)
+MATCHED = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN | lib.LLAMA_TOKEN_ATTR_USER_DEFINED
 """What llama.cpp finds in a text before anything else, where special tokens are parsed."""
 CONTROL = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
 """What llama.cpp parses only on request; user-defined tokens it always parses."""
@@ -156,7 +154,7 @@ class LlamaVocabulary:
         return self._special_tokens
 
     def matched_tokens(self, *, parse_special: bool) -> Sequence[SpecialToken]:
-        """Every token that llama.cpp looks for in a text before it tokenizes the rest, as it is looked for."""
+        """Every token that llama.cpp looks for in a text before it tokenizes the rest."""
         vocab, wanted = self.pointer, MATCHED if parse_special else lib.LLAMA_TOKEN_ATTR_USER_DEFINED
         found = []
         for token_id in range(self.n_tokens):
