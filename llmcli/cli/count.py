@@ -33,11 +33,11 @@ def count(
         bool,
         typer.Option(
             "--parse-special/--no-parse-special",
-            help="Whether special tokens written in the text are special [default: yes].",
+            help="Whether special tokens written in the text are special.",
         ),
     ] = True,
-    bos: Annotated[bool, typer.Option("--bos/--no-bos", help="Count a BOS token [default: no].")] = False,
-    eos: Annotated[bool, typer.Option("--eos/--no-eos", help="Count an EOS token [default: no].")] = False,
+    bos: Annotated[bool, typer.Option("--bos/--no-bos", help="Count a BOS token.")] = False,
+    eos: Annotated[bool, typer.Option("--eos/--no-eos", help="Count an EOS token.")] = False,
 ) -> None:
     """Count the tokens of files, or of stdin.
 

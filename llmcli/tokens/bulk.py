@@ -188,14 +188,18 @@ def gguf_bulk_encoder(
     def encode_one(text: bytes) -> NDArray[np.uint32]:
         return tokenizer.encode_array(text, parse_special=parse_special)
 
-    def find_ways() -> Ways:
-        header = tokenizer.header()
-        specials = [token for token in tokenizer.matched_tokens(parse_special=parse_special) if token.text]
-        worth = WORTH_BUILDING.get(str(header.metadata.get("tokenizer.ggml.pre")), WORTH_BUILDING_LARGE)
-        texts = [special.text for special in specials]
-        return Ways(_cuts(tokenizer, header, specials), lambda: fast_bpe(header, texts), worth)
+    return BulkEncoder(
+        encode_one, lambda: ways_of(tokenizer, parse_special=parse_special), *_frame(tokenizer, bos, eos)
+    )
 
-    return BulkEncoder(encode_one, find_ways, *_frame(tokenizer, bos, eos))
+
+def ways_of(tokenizer: GgufTokenizer, *, parse_special: bool) -> Ways:
+    """What may be done with the texts of a GGUF file's vocabulary."""
+    header = tokenizer.header()
+    specials = [token for token in tokenizer.matched_tokens(parse_special=parse_special) if token.text]
+    worth = WORTH_BUILDING.get(str(header.metadata.get("tokenizer.ggml.pre")), WORTH_BUILDING_LARGE)
+    texts = [special.text for special in specials]
+    return Ways(_cuts(tokenizer, header, specials), lambda: fast_bpe(header, texts), worth)
 
 
 def _frame(tokenizer: Tokenizer, bos: bool | None, eos: bool | None) -> tuple[list[int], list[int]]:

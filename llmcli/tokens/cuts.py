@@ -196,7 +196,8 @@ class Cuts:
         """
         if any(special.strips_left for special in specials):
             return None
-        before_space, before_newline = set(b" "), set(b"\n")
+        # Not behind a space: a part that is a space and nothing else would have nothing left.
+        before_space, before_newline = set(b" "), set(b"\n ")
         joined = b"\xff".join(tokens)
         before_space.update(*re.findall(rb"[^\xff](?=" + _SPELLED_SPACE + rb")", joined))
         before_newline.update(*re.findall(rb"[^\xff](?=\n)", joined))

@@ -1,9 +1,9 @@
 """BPE at hundreds of megabytes a second: gigatoken, built from the GGUF's own tokens and merges.
 
 It is an optional dependency, and it is used only where its ids are proven to be llama.cpp's: vocabularies
-with one of the three patterns below, whose merges are complete and say nothing twice, and texts that are UTF-8,
-hold no special token, and no character that the two programs' Unicode tables class differently. For anything
-else `knows` says no, and llama.cpp itself does the work.
+with one of the three patterns below, whose merges are complete and say nothing twice, and texts that are
+UTF-8, hold no special token, and no character that the two programs' Unicode tables class differently. For
+anything else `knows` says no, and llama.cpp itself does the work.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ PRE_TOKENIZERS = {
 }
 """tokenizer.ggml.pre: the pattern, and whether a word that is a token is taken before any merge."""
 
-# llmcli was held against both programs for every code point: gigatoken knows 9,039 letters and digits that
-# came with Unicode 16 and 17, which to llama.cpp are nothing yet. In the astral planes only those blocks count as
-# known in which such can't be: mathematical letters, symbols and emoji, and the first Chinese extension.
+# The two programs were held against each other for every code point: gigatoken knows 9,039 letters and digits
+# that came with Unicode 16 and 17, which to llama.cpp are nothing yet. In the astral planes only those blocks
+# count as known in which such can't be: mathematical letters, symbols and emoji, and a Chinese extension.
 _NEW_CHARACTERS = (*map(str.encode, "\u088f\u0c5c\u0cdc"), b"\xe1\xb2", b"\xea\x9f")
 _ASTRAL = tuple(bytes([lead]) for lead in range(0xF0, 0xF5))
 _UNKNOWN_ASTRAL = re.compile(rb"\xf0[^\x9d\x9f\xa0-\xa9]|[\xf1-\xf4]")
@@ -96,7 +96,7 @@ def fast_bpe(header: Header, specials: Sequence[bytes]) -> FastBpe | None:
     if len(vocabulary) != len(tokens) or not _complete(vocabulary, merges):
         return None
     try:
-        return FastBpe(load_hf_json(_as_json(vocabulary, merges, *known)), specials)
+        return FastBpe(load_hf_json(as_tokenizer_json(vocabulary, merges, *known)), specials)
     except (ValueError, RuntimeError, OverflowError):  # what gigatoken can't read, llama.cpp can
         return None
 
@@ -121,7 +121,7 @@ def byte_characters() -> list[str]:
     return [chr(byte) if byte in printable else chr(next(others)) for byte in range(0x100)]
 
 
-def _as_json(vocabulary: dict[str, int], merges: list[str], pattern: str | None, whole_words: bool) -> str:
+def as_tokenizer_json(vocabulary: dict[str, int], merges: list[str], pattern: str | None, whole_words: bool) -> str:
     """The vocabulary as a tokenizer.json without added tokens."""
     pre: dict[str, Any] = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": pattern is None}
     if pattern is not None:

@@ -19,8 +19,8 @@ def in_order(work: Callable[[Job], Result], jobs: Iterable[Job | None], workers:
     """`work(job)` for each job, in the order of the jobs, from `workers` threads.
 
     A job of None says that the next one may be long in coming: everything begun is yielded first. An
-    LlmcliError of a job, or of the jobs themselves, comes through in its place. The threads are daemons: Ctrl-C ends the
-    program without them.
+    LlmcliError of a job, or of the jobs themselves, comes through in its place. The threads are daemons:
+    Ctrl-C ends the program without them.
     """
     tasks: SimpleQueue[tuple[Job, Future[Result]] | None] = SimpleQueue()
 
