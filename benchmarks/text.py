@@ -1,8 +1,8 @@
 """Text that does not repeat itself: prose in five scripts and Python code, as much as is asked for.
 
-A tokenizer that keeps words it has seen is flattered by a file that repeats; real text has ever new ones. Words
-are made of syllables and drawn as in natural text (a few often, most hardly ever), and the lines of code are
-the standard library's with names put in.
+A tokenizer that keeps words it has seen is flattered by a file that repeats; real text has ever new ones.
+Words are made of syllables and drawn as in natural text (a few often, most hardly ever), and the lines of
+code are the standard library's with names put in.
 """
 
 from __future__ import annotations
@@ -13,8 +13,24 @@ from itertools import accumulate
 from pathlib import Path
 
 _SYLLABLES = {
-    "latin": "ba con de er fi gra ho in jo ka lin mer no ou pre qui ra sta tion un ver wi xe ya zo".split(),
-    "cyrillic": "ба ве го ди ен жи зна ка ло ми но от при ро ста ти".split(),
+    "latin": [
+        "ba",
+        "con",
+        "de",
+        "er",
+        "fi",
+        "gra",
+        "ho",
+        "in",
+        "ka",
+        "lin",
+        "mer",
+        "pre",
+        "sta",
+        "tion",
+        "un",
+    ],
+    "cyrillic": ["ба", "ве", "го", "ди", "ен", "жи", "зна", "ка", "ло", "ми", "но", "от", "при", "ро", "ста"],
     "hangul": [chr(0xAC00 + 37 * n) for n in range(280)],
     "kana": [chr(0x3042 + n) for n in range(80)],
     "han": [chr(0x4E00 + 13 * n) for n in range(1500)],

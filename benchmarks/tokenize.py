@@ -3,8 +3,8 @@
     python -m benchmarks.tokenize VOCAB.gguf --size 100 [--llama-tokenize PATH] [--lines]
 
 Every program gets the same generated text (`text.py`) and the same processors. llmcli and llama-tokenize are
-measured as whole processes, from start to end; the libraries in memory, without loading or reading anything. The
-ids of the first megabyte must be the same everywhere, and the counts of the whole, or nothing is printed.
+measured as whole processes, from start to end; the libraries in memory, without loading or reading anything.
+The ids of the first megabyte must be the same everywhere, and the counts of the whole, or nothing is printed.
 """
 
 from __future__ import annotations
@@ -79,15 +79,20 @@ def _runs(vocabulary: Path, text: Path, llama_tokenize: Path | None) -> Iterator
         expected = model.vocabulary.encode(data[: 1 << 20], bos=False, eos=False)
     if cuts is None or header.metadata.get("tokenizer.ggml.pre") not in PRE_TOKENIZERS:
         with LlamaModel(vocabulary, vocab_only=True) as model:
-            yield "llama_tokenize, in memory", lambda: len(
-                model.vocabulary.encode_array(data, parse_special=True)
+            yield (
+                "llama_tokenize, in memory",
+                lambda: len(model.vocabulary.encode_array(data, parse_special=True)),
             )
             return
     parts = list(cuts.parts(data, 1 << 16))
     strings = [part.decode() for part in parts]
     workers = usable_processors()
     for name, encode in _peers(header):
-        same = [i for part in cuts.parts(data[: 1 << 20], 1 << 16) for i in encode(part.decode("utf-8", "replace"))]
+        same = [
+            i
+            for part in cuts.parts(data[: 1 << 20], 1 << 16)
+            for i in encode(part.decode("utf-8", "replace"))
+        ]
         if same[: len(expected) - 8] != expected[:-8]:
             raise SystemExit(f"{name} gives other ids")
         yield f"{name}, in memory", lambda encode=encode: _threads(encode, strings, workers)

@@ -121,9 +121,12 @@ def byte_characters() -> list[str]:
     return [chr(byte) if byte in printable else chr(next(others)) for byte in range(0x100)]
 
 
-def as_tokenizer_json(vocabulary: dict[str, int], merges: list[str], pattern: str | None, whole_words: bool) -> str:
+def as_tokenizer_json(
+    vocabulary: dict[str, int], merges: list[str], pattern: str | None, whole_words: bool
+) -> str:
     """The vocabulary as a tokenizer.json without added tokens."""
-    pre: dict[str, Any] = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": pattern is None}
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
+    pre: dict[str, Any] = {**byte_level, "use_regex": pattern is None}
     if pattern is not None:
         split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": "Isolated", "invert": False}
         pre = {"type": "Sequence", "pretokenizers": [split, pre]}
@@ -144,7 +147,7 @@ def as_tokenizer_json(vocabulary: dict[str, int], merges: list[str], pattern: st
             "normalizer": None,
             "pre_tokenizer": pre,
             "post_processor": None,
-            "decoder": {"type": "ByteLevel"},
+            "decoder": {**byte_level, "use_regex": False},
             "model": model,
         },
         ensure_ascii=False,

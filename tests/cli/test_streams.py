@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -128,7 +129,9 @@ class TestFilesOfNumbers:
     def test_a_large_vocabulary_takes_four_bytes(self, llmcli: Program, shared: Path, tmp_path: Path) -> None:
         """More than 65,536 tokens do not fit two bytes."""
         model = shared / "vocabs" / "ggml-vocab-qwen2.gguf"
-        llmcli("tokenize", "-m", model, "--format", "npy", "-o", tmp_path / "x", "안녕 <|im_end|>").succeeded()
+        llmcli(
+            "tokenize", "-m", model, "--format", "npy", "-o", tmp_path / "x", "안녕 <|im_end|>"
+        ).succeeded()
         expected = llmcli("tokenize", "-m", model, "--format", "list", "안녕 <|im_end|>").json
         assert np.load(tmp_path / "x").tolist() == expected
         assert np.load(tmp_path / "x").dtype == np.uint32
@@ -212,7 +215,7 @@ class TestChunks:
         for row in rows:
             assert data[row["start"] : row["end"]] == row["text"].encode()
             assert 0 < row["n_tokens"] <= size
-        for last, row in zip(rows, rows[1:], strict=False):
+        for last, row in pairwise(rows):
             assert last["start"] < row["start"] <= last["end"]
             assert overlap or row["start"] == last["end"]
 
