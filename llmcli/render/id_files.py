@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from llmcli.errors import OutputError
+from llmcli.errors import FileError
 
 if TYPE_CHECKING:
     from llmcli.tokens.batch import BatchIds
@@ -50,13 +50,13 @@ def npy_header(n_tokens: int, n_bytes: int) -> bytes:
 def new_file(path: Path, header: Callable[[int], bytes] | None = None) -> Iterator[Callable[[bytes], None]]:
     """A function that writes to a file, which stands under its name only when the block ends well.
 
-    `header` makes the file's head from the number of bytes behind it. Raises OutputError.
+    `header` makes the file's head from the number of bytes behind it. Raises FileError.
     """
     n_bytes = 0
     try:
         number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise OutputError(f"{path}: {error.strerror}") from None
+        raise FileError(f"{path}: {error.strerror}") from None
     try:
         with os.fdopen(number, "wb") as file:
 
@@ -66,7 +66,7 @@ def new_file(path: Path, header: Callable[[int], bytes] | None = None) -> Iterat
                 try:
                     file.write(data)
                 except OSError as error:
-                    raise OutputError(f"{path}: {error.strerror}") from None
+                    raise FileError(f"{path}: {error.strerror}") from None
 
             if header:
                 file.write(header(0))
@@ -77,7 +77,7 @@ def new_file(path: Path, header: Callable[[int], bytes] | None = None) -> Iterat
         Path(name).chmod(_usual_mode())
         Path(name).replace(path)
     except OSError as error:
-        raise OutputError(f"{path}: {error.strerror}") from None
+        raise FileError(f"{path}: {error.strerror}") from None
     finally:
         with suppress(OSError):
             Path(name).unlink()
