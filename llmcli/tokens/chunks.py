@@ -71,7 +71,10 @@ def chunks(
         back = last - overlap
         while back > first and not _between_characters(tokens, back):
             back -= 1
-        first = back if back > first else last
+        # A token may stand for no bytes: each chunk begins further on in the text than the last.
+        while back < last and (tokens[back].start <= start or not _between_characters(tokens, back)):
+            back += 1
+        first = back
 
 
 def _own_tokens(tokenizer: Tokenizer, text: bytes, parse_special: bool) -> list[Token]:
