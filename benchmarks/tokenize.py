@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def _runs(vocabulary: Path, text: Path, llama_tokenize: Path | None) -> Iterator
         ]
         if same[: len(expected) - 8] != expected[:-8]:
             raise SystemExit(f"{name} gives other ids")
-        yield f"{name}, in memory", lambda encode=encode: _threads(encode, strings, workers)
+        yield f"{name}, in memory", partial(_threads, encode, strings, workers)
     fast = fast_bpe(header, [])
     if fast:
         yield "gigatoken, in memory", lambda: _threads(fast.encode, parts, workers)
@@ -125,17 +126,20 @@ def _threads(encode: Callable[[Any], Any], parts: list[Any], workers: int) -> in
 
 
 def _count(vocabulary: Path, text: Path) -> int:
-    done = subprocess.run([*LLMCLI, "count", "-m", vocabulary, text], check=True, capture_output=True)
+    done = subprocess.run(
+        [*LLMCLI, "count", "-m", str(vocabulary), str(text)], check=True, capture_output=True
+    )
     return int(done.stdout.split()[0])
 
 
 def _lines(vocabulary: Path, text: Path) -> int:
-    command = [*LLMCLI, "tokenize", "-m", vocabulary, "--lines", "--format", "ids", "-f", text]
+    command = [*LLMCLI, "tokenize", "-m", str(vocabulary), "--lines", "--format", "ids", "-f", str(text)]
     return subprocess.run(command, check=True, stdout=subprocess.DEVNULL).returncode
 
 
 def _llama_tokenize(program: Path, vocabulary: Path, text: Path) -> int:
-    command = [program, "-m", vocabulary, "-f", text, "--ids", "--no-bos", "--log-disable", "--show-count"]
+    command = [str(program), "-m", str(vocabulary), "-f", str(text)]
+    command += ["--ids", "--no-bos", "--log-disable", "--show-count"]
     environ = {**os.environ, "GGML_NO_BACKTRACE": "1"}
     done = subprocess.run(command, check=True, capture_output=True, env=environ)
     found = re.search(rb"Total number of tokens: (\d+)", done.stdout[-200:])

@@ -60,7 +60,7 @@ def count(
             if stats or json:
                 n_chars += len(part.batch.data.decode("utf-8", "surrogateescape"))
             if part.batch.ends:
-                counts.append(Count((file or [None])[len(counts)], n_tokens, n_bytes, n_chars))
+                counts.append(Count(file[len(counts)] if file else None, n_tokens, n_bytes, n_chars))
                 n_tokens = n_bytes = n_chars = 0
         name = vocabulary.name
     console.write(as_json(name, counts) if json else as_rows(counts, stats=stats))

@@ -26,16 +26,17 @@ def detokenize(
     arguments, they are read from stdin: in any spelling, or as JSON lines with the ids at "ids",
     each a text of its own.
     """
-    from llmcli.tokens.ids import read_ids
+    from llmcli.tokens.ids import parse_ids, read_ids
     from llmcli.tokens.tokenizer import decode
 
     for word in ids or ():
         if word.startswith("--") or (word.startswith("-") and word[1:2].isalpha()):
             raise UsageError(f"no such option: {word}", hint="'llmcli detokenize --help' lists the options")
-    [stream] = sources(console, ids or (), ())
+    given = None if not ids or ids == ["-"] else parse_ids(" ".join(ids))
     with open_vocabulary(console, model) as vocabulary:
         text = b""
-        for record in read_ids(stream):
+        records = read_ids(*sources(console, (), ())) if given is None else [given]
+        for record in records:
             text = decode(vocabulary, record)
             console.write(text if not console.writes_terminal else text.decode("utf-8", "surrogateescape"))
             console.flush()
