@@ -157,7 +157,7 @@ def _size(path: str) -> int:
     except (OSError, ValueError) as error:
         raise _unreadable(path, error) from None
     if stat.S_ISDIR(found.st_mode):
-        raise InputError(f"{path}: is a directory", hint="give the files in it")
+        raise InputError(f"{path}: Is a directory", hint="give the files in it")
     return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
