@@ -3,7 +3,8 @@
     LlmcliError               1   something failed; the message says what, the hint what to do
     |-- UsageError            2   the command line, a setting or an id is wrong
     |-- InputError            1   a file or a record can't be read
-    |-- OutputError           1   the answer can't be written
+    |-- OutputError           1   the answer can't be written to standard output
+    |-- FileError             1   a file can't be written
     |-- ModelError            1   a model can't be found or loaded, or can't do what is asked
     |   `-- GgufError         1   the file is no GGUF, or a damaged one
     |-- TemplateError         1   a chat template is missing, broken, or refuses the conversation
@@ -40,7 +41,11 @@ class InputError(LlmcliError):
 
 
 class OutputError(LlmcliError):
-    """The answer can't be written."""
+    """The answer can't be written to standard output."""
+
+
+class FileError(LlmcliError):
+    """A file can't be written."""
 
 
 class ModelError(LlmcliError):

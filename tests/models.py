@@ -47,6 +47,7 @@ def make_model(
     causal: bool = True,
     window: int = 0,
     tokenizer: str = "gpt2",
+    pre: str = "gpt-2",
     template: str | None = CHATML,
     seed: int = 0,
 ) -> Path:
@@ -75,7 +76,7 @@ def make_model(
         out.add_attn_logit_softcapping(50.0)
         out.add_final_logit_softcapping(30.0)
     out.add_tokenizer_model(tokenizer)
-    out.add_tokenizer_pre("gpt-2")
+    out.add_tokenizer_pre(pre)
     out.add_token_list(names)
     out.add_token_types(
         [gguf.TokenType.NORMAL] * len(tokens)

@@ -9,9 +9,11 @@ import typer
 from llmcli import __version__
 from llmcli.cli.chat import chat
 from llmcli.cli.console import Console
+from llmcli.cli.count import count
+from llmcli.cli.detokenize import detokenize
 from llmcli.cli.options import Color, Debug, Quiet, command, set_globals
 from llmcli.cli.probs import probs
-from llmcli.cli.tokenize import detokenize, tokenize
+from llmcli.cli.tokenize import tokenize
 
 app = typer.Typer(
     # Typer's rich help doubles the time that --help takes.
@@ -44,5 +46,7 @@ def llmcli(
         typer.echo(ctx.get_help())
 
 
-for function in (chat, tokenize, detokenize, probs):
-    app.command()(command(function))
+for function in (chat, tokenize, detokenize, count, probs):
+    # -1 is an id, if a wrong one.
+    settings = {"ignore_unknown_options": True} if function is detokenize else {}
+    app.command(context_settings=settings)(command(function))

@@ -1,17 +1,28 @@
-"""`llmcli tokenize` and `llmcli detokenize`: text to ids, and back."""
+"""`llmcli tokenize`: text to tokens, one text or a stream of records."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from llmcli.cli.console import Console
-from llmcli.cli.open import open_vocabulary, read_input
+from llmcli.cli.cutting import Cutting, write_cut
+from llmcli.cli.open import open_vocabulary
 from llmcli.cli.options import ModelRef
+from llmcli.cli.streams import Records, bulk, encoded, output, sources
 from llmcli.errors import UsageError
 
-FORMATS = ("table", "ids", "list", "lines", "json", "jsonl")
+if TYPE_CHECKING:
+    from llmcli.tokens.batch import BatchIds
+    from llmcli.tokens.tokenizer import Tokenizer
+
+FORMATS = ("table", "ids", "list", "lines", "pieces", "json", "jsonl", "npy", "bin")
+NEED_FILE = ("npy", "bin")
+SHOW_TEXT = ("table", "json")
+"""Formats that show a record's text beside its ids."""
 
 
 def tokenize(
@@ -26,10 +37,24 @@ def tokenize(
         typer.Option(
             "--format",
             metavar="|".join(FORMATS),
-            help="Default: a table on a terminal, ids in a pipe.",
+            help="Default: a table on a terminal, ids in a pipe. npy and bin need -o: load them with "
+            "numpy.load(FILE) and numpy.fromfile(FILE, '<u2'), or '<u4' where the vocabulary has more than "
+            "65536 tokens.",
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    output_file: Annotated[
+        str | None, typer.Option("-o", "--output", metavar="FILE", help="Write to a file, not to stdout.")
+    ] = None,
+    lines: Annotated[bool, typer.Option("--lines", help="Every line is a text of its own.")] = False,
+    jsonl: Annotated[
+        str | None,
+        typer.Option("--jsonl", metavar="FIELD", help="Every line is JSON, with a text at FIELD."),
+    ] = None,
+    null: Annotated[bool, typer.Option("-0", "--null", help="A NUL byte ends every text.")] = False,
+    on_error: Annotated[
+        str, typer.Option("--on-error", metavar="fail|skip", help="What to do with a line that is no record.")
+    ] = "fail",
     parse_special: Annotated[
         bool,
         typer.Option(
@@ -45,46 +70,91 @@ def tokenize(
         bool | None,
         typer.Option("--eos/--no-eos", help="Put an EOS token last [default: as the model asks]."),
     ] = None,
+    truncate: Annotated[
+        str | None,
+        typer.Option("--truncate", metavar="N", help="Print the text of the first N tokens, not the ids."),
+    ] = None,
+    tail: Annotated[bool, typer.Option("--tail", help="With --truncate: of the last N tokens.")] = False,
+    chunk: Annotated[
+        str | None,
+        typer.Option("--chunk", metavar="N", help="Print the text in chunks of at most N tokens, as JSONL."),
+    ] = None,
+    overlap: Annotated[
+        str | None,
+        typer.Option("--overlap", metavar="K", help="Begin each chunk K tokens before the last one's end."),
+    ] = None,
 ) -> None:
-    """Show the tokens of a text.
+    """Show the tokens of a text, or of every line of a file or stream.
 
-    The text is the arguments, files or stdin, byte for byte: no newline is added or taken.
+    The text is the arguments, files or stdin, byte for byte: no newline is added or taken. With --lines,
+    --jsonl or -0 it is a stream of texts: each leaves as soon as it is done, and memory stays small.
     """
-    chosen = format or ("json" if json else "table" if console.writes_terminal else "ids")
+    records = Records.asked_for(lines=lines, field=jsonl, null=null, on_error=on_error)
+    cutting = Cutting.asked_for(truncate, chunk, overlap, tail=tail)
+    chosen = _format(console, format, output_file, json=json, cuts=cutting is not None)
+    streams = sources(console, text or (), file or ())
+    with open_vocabulary(console, model) as vocabulary:
+        encoder = bulk(vocabulary, parse_special=parse_special, bos=bos, eos=eos)
+        found = encoded(console, encoder, records, streams)
+        if cutting is not None:
+            frame = len(vocabulary.encode(b"", bos=bos or False, eos=eos or False))
+            with output(console, output_file) as write:
+                write_cut(found, write, cutting, vocabulary, records.end, frame, parse_special)
+        elif chosen in SHOW_TEXT:
+            _show(console, found, vocabulary, chosen, output_file)
+        else:
+            _write_ids(console, found, vocabulary, chosen, output_file, records)
+
+
+def _format(console: Console, asked: str | None, path: str | None, *, json: bool, cuts: bool) -> str:
+    """The format asked for, or the usual one. Raises UsageError where it does not go with the rest."""
+    usual = "table" if console.writes_terminal and path is None else "ids"
+    chosen = asked or ("json" if json else usual)
     if chosen not in FORMATS:
         raise UsageError(f"--format {chosen}: must be one of {', '.join(FORMATS)}")
-    from llmcli.render.tokens import PLAIN_FORMATS, Encoded, as_table
-
-    records = read_input(console, text or (), file or ())
-    with open_vocabulary(console, model) as vocabulary:
-        for record in records:
-            ids = vocabulary.encode(record, parse_special=parse_special, bos=bos, eos=eos)
-            encoded = Encoded(vocabulary, record, ids)
-            if chosen == "table":
-                console.rich().print(as_table(encoded))
-            else:
-                console.write_raw(PLAIN_FORMATS[chosen](encoded))
+    if cuts and (asked or json):
+        raise UsageError("--truncate and --chunk print text, not tokens: they take no --format")
+    if chosen in NEED_FILE and path is None:
+        raise UsageError(f"--format {chosen} needs -o FILE: it writes numbers, not text")
+    if chosen == "table" and path is not None:
+        raise UsageError("--format table is for the screen", hint="json says the same in a file")
+    return chosen
 
 
-def detokenize(
-    console: Console,
-    ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="1 2 3 or [1, 2, 3]; - for stdin.")
-    ] = None,
-    model: ModelRef = None,
+def _show(
+    console: Console, found: Iterator[BatchIds], vocabulary: Tokenizer, chosen: str, path: str | None
 ) -> None:
-    """Turn token ids back into the bytes of the text.
+    """Each record with its text: as a table or as JSON."""
+    from llmcli.render.tokens import Encoded, as_json, as_table
+    from llmcli.tokens.batch import whole_records
 
-    Nothing is added; the space that some vocabularies put before a text is taken off again. Without ids as
-    arguments, they are read from stdin.
-    """
-    from llmcli.tokens.ids import parse_ids
-    from llmcli.tokens.tokenizer import decode
+    with output(console, path) as write:
+        for _seq, text, ids in whole_records(found):
+            shown = Encoded(vocabulary, text, ids.tolist())
+            if chosen == "table":
+                console.rich().print(as_table(shown))
+            else:
+                write(as_json(shown).encode())
 
-    [given] = read_input(console, ids or (), ())
-    wanted = parse_ids(given.decode("utf-8", "replace"))
-    with open_vocabulary(console, model) as vocabulary:
-        text = decode(vocabulary, wanted)
-        console.write(text if not console.writes_terminal else text.decode("utf-8", "surrogateescape"))
-        if console.writes_terminal and not text.endswith(b"\n"):
-            console.write("\n")
+
+def _write_ids(
+    console: Console,
+    found: Iterator[BatchIds],
+    vocabulary: Tokenizer,
+    chosen: str,
+    path: str | None,
+    records: Records,
+) -> None:
+    """The ids alone, batch by batch."""
+    from llmcli.render import id_files
+    from llmcli.render.id_text import text_of_ids
+    from llmcli.tokens.batch import merged
+
+    n_tokens = vocabulary.n_tokens
+    header = partial(id_files.npy_header, n_tokens) if chosen == "npy" else None
+    spell = id_files.as_numbers(n_tokens) if chosen in NEED_FILE else text_of_ids(chosen, vocabulary)
+    # Its number of tokens stands before a record's ids.
+    parts = found if chosen != "jsonl" or records.are_many else merged(found)
+    with output(console, path, header) as write:
+        for part in parts:
+            write(spell(part))

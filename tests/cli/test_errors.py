@@ -153,9 +153,9 @@ class TestIds:
         llmcli("detokenize", "--", ids).failed(2, "id")
         llmcli("detokenize", stdin=ids.encode()).failed(2, "id")
 
-    @pytest.mark.parametrize("ids", [b"1 two", b"1.5", b"{}", b"\xff", b"1\x002", "١".encode(), b"0x10"])
+    @pytest.mark.parametrize("ids", [b"1 two", b"1.5", b"\xff", b"1\x002", "١".encode(), b"0x10"])
     def test_what_is_no_number(self, llmcli: Program, ids: bytes) -> None:
-        """Words, fractions, objects, bytes and other scripts' digits are no ids."""
+        """Words, fractions, bytes and other scripts' digits are no ids."""
         llmcli("detokenize", stdin=ids).failed(2, "not a token id: ")
 
     def test_range_in_the_hint(self, llmcli: Program) -> None:

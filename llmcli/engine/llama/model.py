@@ -151,7 +151,7 @@ class LlamaModel:
         for user in list(self._users):
             user.close()
         if self._pointer is not None:
-            if not self._stays_allocated:
+            if not (self._stays_allocated or self.vocabulary.in_use):
                 lib.llama_model_free(self._pointer)
             self._pointer = None
         if self._file is not None:

