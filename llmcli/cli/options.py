@@ -24,6 +24,15 @@ ModelRef = Annotated[
     typer.Option("-m", "--model", metavar="REF", help="The model: a GGUF file [env: LLMCLI_MODEL]."),
 ]
 
+TokenizerRef = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option(
+        "--tokenizer",
+        metavar="PATH",
+        help="In the model's place: a tokenizer.json, a folder with one, or a GGUF file.",
+    ),
+]
+
 
 def set_globals(console: Console, debug: bool, quiet: bool, color: str | None) -> None:
     """Take over the options that every command has, before or after its name."""

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from llmcli.cli.console import Console
-from llmcli.cli.open import open_vocabulary, read_input
-from llmcli.cli.options import ModelRef
+from llmcli.cli.open import open_tokenizer, read_input
+from llmcli.cli.options import ModelRef, TokenizerRef
 from llmcli.errors import UsageError
 
 FORMATS = ("table", "ids", "list", "lines", "json", "jsonl")
@@ -21,6 +21,7 @@ def tokenize(
         list[str] | None, typer.Option("-f", "--file", metavar="FILE", help="Read a file (repeatable).")
     ] = None,
     model: ModelRef = None,
+    tokenizer: TokenizerRef = None,
     format: Annotated[  # noqa: A002 - the flag's name
         str | None,
         typer.Option(
@@ -56,7 +57,7 @@ def tokenize(
     from llmcli.render.tokens import PLAIN_FORMATS, Encoded, as_table
 
     records = read_input(console, text or (), file or ())
-    with open_vocabulary(console, model) as vocabulary:
+    with open_tokenizer(console, model, tokenizer) as vocabulary:
         for record in records:
             ids = vocabulary.encode(record, parse_special=parse_special, bos=bos, eos=eos)
             encoded = Encoded(vocabulary, record, ids)
@@ -72,6 +73,7 @@ def detokenize(
         list[str] | None, typer.Argument(metavar="[ID]...", help="1 2 3 or [1, 2, 3]; - for stdin.")
     ] = None,
     model: ModelRef = None,
+    tokenizer: TokenizerRef = None,
 ) -> None:
     """Turn token ids back into the bytes of the text.
 
@@ -83,7 +85,7 @@ def detokenize(
 
     [given] = read_input(console, ids or (), ())
     wanted = parse_ids(given.decode("utf-8", "replace"))
-    with open_vocabulary(console, model) as vocabulary:
+    with open_tokenizer(console, model, tokenizer) as vocabulary:
         text = decode(vocabulary, wanted)
         console.write(text if not console.writes_terminal else text.decode("utf-8", "surrogateescape"))
         if console.writes_terminal and not text.endswith(b"\n"):

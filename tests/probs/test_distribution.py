@@ -40,6 +40,9 @@ class Letters:
     def special_tokens(self) -> list[SpecialToken]:
         return []
 
+    def begins_anew(self, token_id: int) -> bool:
+        return False
+
 
 def naive(logits: NDArray[np.float32]) -> list[float]:
     """The softmax as the textbook writes it, in Python's own floats."""

@@ -102,6 +102,11 @@ class LlamaVocabulary:
             special = self._special[token_id] = bool(attributes & CONTROL)
         return special
 
+    def begins_anew(self, token_id: int) -> bool:
+        """Whether SentencePiece puts its space before the text behind this token, too."""
+        parsed = CONTROL | lib.LLAMA_TOKEN_ATTR_USER_DEFINED
+        return self.adds_space_prefix and bool(self.attributes(token_id) & parsed)
+
     def attributes(self, token_id: int) -> int:
         """llama.cpp's LLAMA_TOKEN_ATTR_* bits. Raises UsageError for an id out of range."""
         self._check(token_id)
