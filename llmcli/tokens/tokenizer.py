@@ -41,6 +41,11 @@ class Tokenizer(Protocol):
         ...
 
     @property
+    def algorithm(self) -> str:
+        """How it splits text: bpe, sentencepiece, wordpiece, unigram, wordlevel, rwkv, or other."""
+        ...
+
+    @property
     def adds_space_prefix(self) -> bool:
         """Whether encoding puts a space before the text, as SentencePiece does."""
         ...

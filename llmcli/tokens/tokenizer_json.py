@@ -59,6 +59,12 @@ class JsonTokenizer:
         self.adds_space_prefix = self._puts_space_before(b"")
         self._space_behind_added = self.adds_space_prefix and self._puts_space_behind_added()
 
+    @property
+    def algorithm(self) -> str:
+        """How it splits text: bpe, wordpiece, unigram, wordlevel, or other."""
+        kind = str(self.definition["model"].get("type", "")).lower()
+        return kind if kind in ("bpe", "wordpiece", "unigram", "wordlevel") else "other"
+
     def encode(
         self,
         text: bytes,
@@ -98,9 +104,31 @@ class JsonTokenizer:
             found.append(SpecialToken(token_id, self.piece(token_id), left, right))
         return sorted(found, key=lambda token: (-len(token.text), token.id))
 
+    def parsed_tokens(self, *, parse_special: bool) -> Sequence[SpecialToken]:
+        """The tokens that are cut out of a text before anything else, the longest first."""
+        found = [
+            SpecialToken(token_id, added.content.encode(), added.lstrip, added.rstrip)
+            for token_id, added in self._added.items()
+            if parse_special or not added.special
+        ]
+        return sorted(found, key=lambda token: -len(token.text))
+
     def begins_anew(self, token_id: int) -> bool:
         """Whether the text behind this token gets a space before it, as at the beginning."""
         return self._space_behind_added and token_id in self._added
+
+    def normalized(self, text: bytes) -> str:
+        """A text as the file's normalizer leaves it."""
+        characters = _characters(text)
+        normalizer = self._library.normalizer
+        return str(normalizer.normalize_str(characters)) if normalizer else characters
+
+    def cut(self, normalized: str) -> list[str]:
+        """A normalized text as the file's pre-tokenizer cuts it, in the vocabulary's spelling."""
+        pre_tokenizer = self._library.pre_tokenizer
+        if not pre_tokenizer:
+            return [normalized] if normalized else []
+        return [word for word, _ in pre_tokenizer.pre_tokenize_str(normalized)]
 
     def char_spans(self, text: str, ids: Sequence[int]) -> Sequence[tuple[int, int]] | None:
         """The characters of `text` that each of its `ids` stands for, as the library tells; see `offsets`.
@@ -124,7 +152,7 @@ class JsonTokenizer:
             )
 
     def _encoding(self, text: bytes, parse_special: bool) -> Encoding:
-        characters = _LONE.sub("\ufffd", text.decode("utf-8", "surrogateescape"))
+        characters = _characters(text)
         self._library.encode_special_tokens = not parse_special
         encoding: Encoding = self._library.encode(characters, add_special_tokens=False)
         return encoding
@@ -218,6 +246,11 @@ def _from_source(source: str, name: str) -> Any:
             f"{name}: the tokenizers library can't read it: {reason[:300]}",
             hint=f"is it a whole {FILE_NAME}, and not newer than the library?",
         ) from None
+
+
+def _characters(text: bytes) -> str:
+    """A text for the library, which takes no bytes: U+FFFD for each that is no UTF-8."""
+    return _LONE.sub("\ufffd", text.decode("utf-8", "surrogateescape"))
 
 
 def _config_beside(path: Path) -> Mapping[str, Any]:

@@ -24,6 +24,7 @@ class Letters:
 
     name = "letters"
     n_tokens = 40
+    algorithm = "other"
     adds_space_prefix = False
 
     def encode(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmcli.engine.llama.deep_stack import SHALLOW, call_deep, longest_unbroken
@@ -19,7 +20,15 @@ NO_TOKEN = -1
 INT32_MIN = -(2**31)
 CONTROL = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
 """What llama.cpp parses only on request; user-defined tokens it always parses."""
+PARSED = CONTROL | lib.LLAMA_TOKEN_ATTR_USER_DEFINED
 
+ALGORITHMS = {
+    lib.LLAMA_VOCAB_TYPE_SPM: "sentencepiece",
+    lib.LLAMA_VOCAB_TYPE_BPE: "bpe",
+    lib.LLAMA_VOCAB_TYPE_WPM: "wordpiece",
+    lib.LLAMA_VOCAB_TYPE_UGM: "unigram",
+    lib.LLAMA_VOCAB_TYPE_RWKV: "rwkv",
+}
 TAKES_BYTES = (lib.LLAMA_VOCAB_TYPE_SPM, lib.LLAMA_VOCAB_TYPE_UGM, lib.LLAMA_VOCAB_TYPE_RWKV)
 """Kinds of vocabularies that take a text's bytes as they are; the others take its characters."""
 
@@ -54,9 +63,19 @@ class LlamaVocabulary:
         self.adds_eos = bool(lib.llama_vocab_get_add_eos(vocab))
         self._pieces: dict[int, bytes] = {}
         self._special: dict[int, bool] = {}
-        self._special_tokens: list[SpecialToken] | None = None
+        self._parsed: list[tuple[SpecialToken, int]] | None = None
         self._deadly = self._deadly_bytes()
         self.adds_space_prefix = self._puts_space_before()
+
+    @property
+    def path(self) -> Path:
+        """The GGUF file."""
+        return self._model.path
+
+    @property
+    def algorithm(self) -> str:
+        """How it splits text: bpe, sentencepiece, wordpiece, unigram, rwkv, or other."""
+        return ALGORITHMS.get(self.kind, "other")
 
     @property
     def pointer(self) -> int:
@@ -104,8 +123,7 @@ class LlamaVocabulary:
 
     def begins_anew(self, token_id: int) -> bool:
         """Whether SentencePiece puts its space before the text behind this token, too."""
-        parsed = CONTROL | lib.LLAMA_TOKEN_ATTR_USER_DEFINED
-        return self.adds_space_prefix and bool(self.attributes(token_id) & parsed)
+        return self.adds_space_prefix and bool(self.attributes(token_id) & PARSED)
 
     def attributes(self, token_id: int) -> int:
         """llama.cpp's LLAMA_TOKEN_ATTR_* bits. Raises UsageError for an id out of range."""
@@ -119,16 +137,12 @@ class LlamaVocabulary:
 
     def special_tokens(self) -> Sequence[SpecialToken]:
         """Every control token that has a text, the longest text first."""
-        if self._special_tokens is None:
-            found = []
-            for token_id in range(self.n_tokens):
-                attributes = lib.llama_vocab_get_attr(self.pointer, token_id)
-                if attributes & CONTROL and (text := self.piece(token_id)):
-                    left = bool(attributes & lib.LLAMA_TOKEN_ATTR_LSTRIP)
-                    right = bool(attributes & lib.LLAMA_TOKEN_ATTR_RSTRIP)
-                    found.append(SpecialToken(token_id, text, left, right))
-            self._special_tokens = sorted(found, key=lambda token: -len(token.text))
-        return self._special_tokens
+        return [token for token, attributes in self._cut_out() if attributes & CONTROL]
+
+    def parsed_tokens(self, *, parse_special: bool) -> Sequence[SpecialToken]:
+        """The tokens that are cut out of a text before anything else, the longest first."""
+        wanted = lib.LLAMA_TOKEN_ATTR_USER_DEFINED | (CONTROL if parse_special else 0)
+        return [token for token, attributes in self._cut_out() if attributes & wanted]
 
     def _check(self, token_id: int) -> None:
         if not 0 <= token_id < self.n_tokens:
@@ -136,6 +150,20 @@ class LlamaVocabulary:
                 f"token id {token_id} is not in the vocabulary of {self.name}",
                 hint=f"its ids run from 0 to {self.n_tokens - 1}",
             )
+
+    def _cut_out(self) -> Sequence[tuple[SpecialToken, int]]:
+        """Control and user-defined tokens that have a text, with their attributes, the longest text first."""
+        if self._parsed is None:
+            found = []
+            pointer = self.pointer
+            for token_id in range(self.n_tokens):
+                attributes = lib.llama_vocab_get_attr(pointer, token_id)
+                if attributes & PARSED and (text := self.piece(token_id)):
+                    left = bool(attributes & lib.LLAMA_TOKEN_ATTR_LSTRIP)
+                    right = bool(attributes & lib.LLAMA_TOKEN_ATTR_RSTRIP)
+                    found.append((SpecialToken(token_id, text, left, right), attributes))
+            self._parsed = sorted(found, key=lambda entry: -len(entry[0].text))
+        return self._parsed
 
     def _wanted(self, asked: bool | None, default: bool, token_id: int, what: str) -> bool:
         if asked and token_id == NO_TOKEN:
