@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from llmcli.cli import views
 from llmcli.cli.console import Console
+from llmcli.cli.formats import chosen_format
 from llmcli.cli.open import open_tokenizer, read_input
 from llmcli.cli.options import ModelRef, TokenizerRef
-from llmcli.errors import UsageError
 
 FORMATS = ("table", "ids", "list", "lines", "json", "jsonl")
 
@@ -35,7 +36,7 @@ def tokenize(
         bool,
         typer.Option(
             "--parse-special/--no-parse-special",
-            help="Whether special tokens written in the text are special [default: yes].",
+            help="Whether special tokens written in the text are special.",
         ),
     ] = True,
     bos: Annotated[
@@ -46,14 +47,19 @@ def tokenize(
         bool | None,
         typer.Option("--eos/--no-eos", help="Put an EOS token last [default: as the model asks]."),
     ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Show why the text splits so.")] = False,
 ) -> None:
     """Show the tokens of a text.
 
     The text is the arguments, files or stdin, byte for byte: no newline is added or taken.
     """
-    chosen = format or ("json" if json else "table" if console.writes_terminal else "ids")
-    if chosen not in FORMATS:
-        raise UsageError(f"--format {chosen}: must be one of {', '.join(FORMATS)}")
+    if explain:
+        chosen = chosen_format(format, json, views.FORMATS, "table")
+        records = read_input(console, text or (), file or ())
+        with open_tokenizer(console, model, tokenizer) as vocabulary:
+            views.explain_texts(console, vocabulary, records, views.Added(parse_special, bos, eos), chosen)
+        return
+    chosen = chosen_format(format, json, FORMATS, "table" if console.writes_terminal else "ids")
     from llmcli.render.tokens import PLAIN_FORMATS, Encoded, as_table
 
     records = read_input(console, text or (), file or ())

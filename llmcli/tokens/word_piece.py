@@ -22,7 +22,7 @@ _NOT_WHITE = "\x1c\x1d\x1e\x1f"
 
 @dataclass(frozen=True)
 class SeenWord:
-    """A word as the vocabulary sees it, and for each of its characters the place in the text it comes from."""
+    """A word as the vocabulary sees it; for each of its characters, the place in the text it comes from."""
 
     text: str
     origins: tuple[int, ...]
@@ -48,7 +48,11 @@ def split_words(text: str, *, lowercase: bool = True, strip_accents: bool = True
         if character.isspace() and character not in _NOT_WHITE:
             finish()
             continue
-        if category in ("Cc", "Cf", "Cs", "Co") or character == "\ufffd" or (strip_accents and category[0] == "M"):
+        if (
+            category in ("Cc", "Cf", "Cs", "Co")
+            or character == "\ufffd"
+            or (strip_accents and category[0] == "M")
+        ):
             continue
         seen = _lower(character) if lowercase else character
         if stands_alone(character, category):

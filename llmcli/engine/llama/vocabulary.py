@@ -141,8 +141,7 @@ class LlamaVocabulary:
 
     def parsed_tokens(self, *, parse_special: bool) -> Sequence[SpecialToken]:
         """The tokens that are cut out of a text before anything else, the longest first."""
-        wanted = lib.LLAMA_TOKEN_ATTR_USER_DEFINED | (CONTROL if parse_special else 0)
-        return [token for token, attributes in self._cut_out() if attributes & wanted]
+        return [token for token, attributes in self._cut_out() if parse_special or not attributes & CONTROL]
 
     def _check(self, token_id: int) -> None:
         if not 0 <= token_id < self.n_tokens:

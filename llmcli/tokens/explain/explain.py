@@ -37,25 +37,18 @@ def explain(
 
     `rule` is the vocabulary's rule, or the reason why there is none.
     """
+    ids = tuple(tokenizer.encode(text, parse_special=parse_special, bos=bos, eos=eos))
     begins = tuple(tokenizer.encode(b"", bos=bos, eos=False))
     ends = tuple(tokenizer.encode(b"", bos=False, eos=eos))
-    nothing = Explanation(tokenizer.algorithm, "", begins, (), ends)
+    algorithm = tokenizer.algorithm
     if isinstance(rule, str):
-        return _without(nothing, rule)
-    ids = tokenizer.encode(text, parse_special=parse_special, bos=bos, eos=eos)
+        return Explanation(algorithm, "", ids, begins, (), ends, reason=rule)
     fragments = tuple(_fragments(tokenizer, rule, text, parse_special))
-    explained = Explanation(tokenizer.algorithm, rule.pre_tokenizer, begins, fragments, ends)
-    if explained.ids == ids:
+    explained = Explanation(algorithm, rule.pre_tokenizer, ids, begins, fragments, ends)
+    if explained.explained_ids == list(ids):
         return explained
-    return _without(
-        nothing, f"the rule of {tokenizer.algorithm} as llmcli knows it does not end in this vocabulary's ids here"
-    )
-
-
-def _without(nothing: Explanation, reason: str) -> Explanation:
-    return Explanation(
-        nothing.algorithm, "", nothing.begins, (), nothing.ends, reason
-    )
+    reason = f"the rule of {algorithm}, as llmcli knows it, does not end in this vocabulary's ids here"
+    return Explanation(algorithm, rule.pre_tokenizer, ids, begins, (), ends, reason)
 
 
 def _fragments(tokenizer: Explainable, rule: Rule, text: bytes, parse_special: bool) -> list[Fragment]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from llmcli.gguf.vocabulary import NORMAL, UNUSED, USER_DEFINED, GgufVocabulary
+from llmcli.tokens.characters import characters_of, read_characters
 from llmcli.tokens.explain.pre_tokenizers import SPELLS_SPACES, TAKES_WHOLE, split
 from llmcli.tokens.explain.rules import BpeRule, Rule, SentencePieceRule, UnigramRule, WordPieceRule
 from llmcli.tokens.explain.steps import Choice
-from llmcli.tokens.characters import characters_of, read_characters
 from llmcli.tokens.pieces import SPACE_SIGN, byte_characters
 from llmcli.tokens.word_piece import split_words
 
@@ -19,7 +19,7 @@ UNKNOWN_PENALTY = 10.0
 
 def rule_of_gguf(vocabulary: GgufVocabulary, *, adds_space: bool) -> Rule | str:
     """The rule that the vocabulary follows, or the reason why it can't be explained."""
-    families = {
+    families: dict[str, Callable[[], Rule | str]] = {
         "gpt2": lambda: _bpe(vocabulary, vocabulary.pre),
         "gemma4": lambda: _bpe(vocabulary, "gemma4"),
         "llama": lambda: _sentencepiece(vocabulary, adds_space=adds_space),
@@ -48,14 +48,14 @@ def _bpe(vocabulary: GgufVocabulary, pre: str) -> Rule | str:
 
     def cut(text: str) -> list[str]:
         words = split(text, pre) or []
-        return words if raw else ["".join(spelled[byte] for byte in word.encode()) for word in words]
+        return words if raw else ["".join(spelled[byte] for byte in _bytes(word)) for word in words]
 
     def takes_whole(word: str) -> bool:
         return pre in TAKES_WHOLE or (pre == "gemma4" and not word.strip("\n"))
 
     def missing(symbol: str) -> Sequence[Choice]:
         # llama.cpp looks each byte up, and leaves out those for which there is no token.
-        names = [f"<0x{byte:02X}>" for byte in symbol.encode()] if raw else list(symbol)
+        names = [f"<0x{byte:02X}>" for byte in _bytes(symbol)] if raw else list(symbol)
         return [Choice(ids[name], name) for name in names if name in ids and (raw or name.isascii())]
 
     def normalize(text: bytes) -> str:
@@ -79,7 +79,13 @@ def _word_piece(vocabulary: GgufVocabulary) -> Rule:
         return " ".join(SPACE_SIGN + word.text for word in seen)
 
     return WordPieceRule(
-        _ids(vocabulary), Choice(100 if vocabulary.unknown is None else vocabulary.unknown, ""), normalize, str.split, "", "", longest_word=1 << 30
+        _ids(vocabulary),
+        Choice(100 if vocabulary.unknown is None else vocabulary.unknown, ""),
+        normalize,
+        str.split,
+        "",
+        "",
+        longest_word=1 << 30,
     )
 
 
@@ -94,8 +100,14 @@ def _unigram(vocabulary: GgufVocabulary) -> Rule | str:
         )
         if kind in known
     }
-    normal = [score for kind, score in zip(vocabulary.kinds, vocabulary.scores, strict=False) if kind == NORMAL]
-    worst = Choice(2 if vocabulary.unknown is None else vocabulary.unknown, "", min(normal, default=0.0) - UNKNOWN_PENALTY)
+    normal = [
+        score for kind, score in zip(vocabulary.kinds, vocabulary.scores, strict=False) if kind == NORMAL
+    ]
+    worst = Choice(
+        2 if vocabulary.unknown is None else vocabulary.unknown,
+        "",
+        min(normal, default=0.0) - UNKNOWN_PENALTY,
+    )
     own = sorted(
         (t for t, k in zip(vocabulary.tokens, vocabulary.kinds, strict=False) if k == USER_DEFINED),
         key=len,
@@ -128,6 +140,11 @@ def _unigram(vocabulary: GgufVocabulary) -> Rule | str:
     return UnigramRule(pieces, worst, normalize, lambda text: [text] if text else [])
 
 
+def _bytes(text: str) -> bytes:
+    # llama.cpp reads a surrogate that is spelled in UTF-8 as a character, and writes it as it was.
+    return text.encode("utf-8", "surrogatepass")
+
+
 class CharsMap:
     """SentencePiece's table of replacements: a trie packed into an array of numbers, then the replacements.
 
@@ -157,7 +174,7 @@ class CharsMap:
         return seen.decode("utf-8", "replace")
 
     def _longest(self, data: bytes, at: int) -> tuple[int, bytes]:
-        """How many bytes the longest replacement at a place takes, and what it writes; 0 where there is none."""
+        """How many bytes the longest replacement at a place takes (0: there is none), and what it writes."""
         if not self._nodes:
             return 0, b""
         found = (0, b"")
@@ -178,6 +195,5 @@ class CharsMap:
         return found
 
     def _base(self, node: int) -> int:
-        unit = self._nodes[node]
+        unit: int = self._nodes[node]
         return (unit >> 10) << ((unit & 1 << 9) >> 6)
-

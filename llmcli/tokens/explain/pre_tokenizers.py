@@ -25,7 +25,7 @@ _GPT2 = rf"'s|'t|'re|'ve|'m|'ll|'d| ?\p{{L}}+| ?\p{{N}}+| ?[^\s\p{{L}}\p{{N}}]+|
 
 
 def _words(*, digits: str, suffix: str = _SUFFIX, letters: str = r"\p{L}+", end: str = r"[\r\n]*") -> str:
-    """The pattern of Llama 3 and its relatives: suffixes, words with a sign before them, digits, signs, blanks."""
+    """The pattern of Llama 3 and its relatives: suffixes, words, digits, signs, blanks."""
     first = f"(?:{suffix})|" if suffix else ""
     return rf"{first}[^\r\n\p{{L}}\p{{N}}]?{letters}|{digits}| ?[^\s\p{{L}}\p{{N}}]+{end}|{_BLANK}"
 
@@ -136,8 +136,10 @@ PATTERNS: dict[tuple[str, ...], tuple[str, ...]] = {
 }
 
 TAKES_WHOLE = frozenset(
-    "llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano "
-    "glm4 glm5 tekken granite-embed-multi-97m minicpm5 youtu".split()
+    (
+        *("llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2"),
+        *("jina-v5-nano", "glm4", "glm5", "tekken", "granite-embed-multi-97m", "minicpm5"),
+    )
 )
 """Pre-tokenizers whose vocabularies take a word that is a token as it is, without merging."""
 

@@ -72,7 +72,7 @@ class BpeRule:
 
 @dataclass(frozen=True)
 class SentencePieceRule:
-    """SentencePiece's BPE in llama.cpp: the neighbours that make the token with the highest score become one."""
+    """SentencePiece's BPE in llama.cpp: the neighbours whose token has the highest score become one."""
 
     ids: Mapping[str, int]
     scores: Sequence[float]
@@ -154,7 +154,7 @@ class UnigramRule:
 
 @dataclass(frozen=True)
 class WordPieceRule:
-    """WordPiece: the longest token that the word begins with, then the longest that its rest begins with, ..."""
+    """WordPiece: the longest token that the word begins with, then of what is left."""
 
     ids: Mapping[str, int]
     unknown: Choice
@@ -201,7 +201,7 @@ class WordPieceRule:
 
 
 def _by_first_bytes(text: str) -> list[str]:
-    """The characters of a text as llama.cpp counts them: by their first byte alone, also in what is no UTF-8."""
+    """The characters of a text as llama.cpp counts them: by their first byte, also in what is no UTF-8."""
     data = text.encode("utf-8", "surrogateescape")
     symbols = []
     at = 0

@@ -58,20 +58,22 @@ class Fragment:
 class Explanation:
     """Why a text splits as it does.
 
-    `algorithm` is bpe, sentencepiece, unigram or wordpiece; `pre_tokenizer` names the rule that cuts the
-    text into words (empty: there is none). `begins` and `ends` are the ids put around it. Where the vocabulary
-    can't be explained, `reason` says why, and there are no fragments.
+    `ids` are the engine's, and what the fragments end in. `algorithm` is bpe, sentencepiece, unigram or
+    wordpiece; `pre_tokenizer` names the rule that cuts the text into words (empty: there is none). `begins`
+    and `ends` are the ids put around it. Where the vocabulary can't be explained, `reason` says why, and
+    there are no fragments.
     """
 
     algorithm: str
     pre_tokenizer: str
+    ids: tuple[int, ...]
     begins: tuple[int, ...]
     fragments: tuple[Fragment, ...]
     ends: tuple[int, ...]
     reason: str = ""
 
     @property
-    def ids(self) -> list[int]:
+    def explained_ids(self) -> list[int]:
         """The ids that the explanation ends in."""
         ids = list(self.begins)
         for fragment in self.fragments:
