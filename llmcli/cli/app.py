@@ -12,6 +12,7 @@ from llmcli.cli.console import Console
 from llmcli.cli.options import Color, Debug, Quiet, command, set_globals
 from llmcli.cli.probs import probs
 from llmcli.cli.tokenize import detokenize, tokenize
+from llmcli.cli.vocab import vocab
 
 app = typer.Typer(
     # Typer's rich help doubles the time that --help takes.
@@ -44,5 +45,5 @@ def llmcli(
         typer.echo(ctx.get_help())
 
 
-for function in (chat, tokenize, detokenize, probs):
+for function in (chat, tokenize, detokenize, vocab, probs):
     app.command()(command(function))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from llmcli.engine.llama.engine import LlamaEngine
     from llmcli.engine.llama.vocabulary import LlamaVocabulary
     from llmcli.engine.protocol import Progress
-    from llmcli.tokens.explain.explain import Explainable
+    from llmcli.tokens.tokenizer_json import JsonTokenizer
 
 GPU_BUILDS = "https://llama-cpp-python.readthedocs.io/en/latest/#installation-configuration"
 SOON = 0.3
@@ -76,7 +76,7 @@ def open_vocabulary(console: Console, reference: str | None) -> Iterator[LlamaVo
 
 
 @contextmanager
-def open_tokenizer(console: Console, model: str | None, tokenizer: str | None) -> Iterator[Explainable]:
+def open_tokenizer(console: Console, model: str | None, tokenizer: str | None) -> Iterator[LlamaVocabulary | JsonTokenizer]:
     """The tokenizer that --tokenizer names: a tokenizer.json, a folder with one, a GGUF; else the model's.
 
     Raises UsageError where both are given.

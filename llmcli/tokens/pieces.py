@@ -79,6 +79,10 @@ class Spelling:
             separates=kind in ("WordPiece", "WordLevel") and not byte_level and not signs,
         )
 
+    def is_byte(self, token: str) -> bool:
+        """Whether a token is the spelling of a single byte."""
+        return self.byte_fallback and _BYTE.fullmatch(token) is not None
+
     def piece(self, token: str) -> bytes:
         """The bytes of a token, as the text has them.
 

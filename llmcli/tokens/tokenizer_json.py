@@ -113,6 +113,28 @@ class JsonTokenizer:
         ]
         return sorted(found, key=lambda token: -len(token.text))
 
+    def kind_of(self, token_id: int) -> str:
+        """What sort of token it is: normal, control, user-defined, unknown, unused or byte."""
+        self._check(token_id)
+        if token_id in self._added:
+            return "control" if token_id in self._control else "user-defined"
+        if token_id in self._control:
+            return "unknown"
+        if token_id not in self._tokens:
+            return "unused"
+        return "byte" if self._spelling.is_byte(self._tokens[token_id]) else "normal"
+
+    def score_of(self, token_id: int) -> float | None:
+        """The token's score; None in a vocabulary that has none. Raises UsageError for an id out of range."""
+        self._check(token_id)
+        pieces = self.definition["model"].get("vocab")
+        return float(pieces[token_id][1]) if isinstance(pieces, list) and token_id < len(pieces) else None
+
+    def spelling(self, token_id: int) -> str:
+        """The token as the vocabulary writes it (`Ġthe`, `▁the`, `##ing`)."""
+        self._check(token_id)
+        return self._tokens.get(token_id, "")
+
     def begins_anew(self, token_id: int) -> bool:
         """Whether the text behind this token gets a space before it, as at the beginning."""
         return self._space_behind_added and token_id in self._added

@@ -29,6 +29,13 @@ ALGORITHMS = {
     lib.LLAMA_VOCAB_TYPE_UGM: "unigram",
     lib.LLAMA_VOCAB_TYPE_RWKV: "rwkv",
 }
+KINDS = (
+    (lib.LLAMA_TOKEN_ATTR_CONTROL, "control"),
+    (lib.LLAMA_TOKEN_ATTR_UNKNOWN, "unknown"),
+    (lib.LLAMA_TOKEN_ATTR_USER_DEFINED, "user-defined"),
+    (lib.LLAMA_TOKEN_ATTR_UNUSED, "unused"),
+    (lib.LLAMA_TOKEN_ATTR_BYTE, "byte"),
+)
 TAKES_BYTES = (lib.LLAMA_VOCAB_TYPE_SPM, lib.LLAMA_VOCAB_TYPE_UGM, lib.LLAMA_VOCAB_TYPE_RWKV)
 """Kinds of vocabularies that take a text's bytes as they are; the others take its characters."""
 
@@ -129,6 +136,24 @@ class LlamaVocabulary:
         """llama.cpp's LLAMA_TOKEN_ATTR_* bits. Raises UsageError for an id out of range."""
         self._check(token_id)
         return int(lib.llama_vocab_get_attr(self.pointer, token_id))
+
+    def kind_of(self, token_id: int) -> str:
+        """What sort of token it is: normal, control, user-defined, unknown, unused or byte."""
+        attributes = self.attributes(token_id)
+        return next((kind for bit, kind in KINDS if attributes & bit), "normal")
+
+    def score_of(self, token_id: int) -> float | None:
+        """The token's score; None in a vocabulary that has none. Raises UsageError for an id out of range."""
+        self._check(token_id)
+        if self.kind not in (lib.LLAMA_VOCAB_TYPE_SPM, lib.LLAMA_VOCAB_TYPE_UGM):
+            return None
+        return float(lib.llama_vocab_get_score(self.pointer, token_id))
+
+    def spelling(self, token_id: int) -> str:
+        """The token as the vocabulary writes it (`Ġthe`, `▁the`, `<0x0A>`)."""
+        self._check(token_id)
+        text: bytes = lib.llama_vocab_get_text(self.pointer, token_id)
+        return text.decode("utf-8", "replace")
 
     def ends_reply(self, token_id: int) -> bool:
         """Whether the token ends a generation (EOS, EOT, ...). Raises UsageError for an id out of range."""
