@@ -76,7 +76,9 @@ def open_vocabulary(console: Console, reference: str | None) -> Iterator[LlamaVo
 
 
 @contextmanager
-def open_tokenizer(console: Console, model: str | None, tokenizer: str | None) -> Iterator[LlamaVocabulary | JsonTokenizer]:
+def open_tokenizer(
+    console: Console, model: str | None, tokenizer: str | None
+) -> Iterator[LlamaVocabulary | JsonTokenizer]:
     """The tokenizer that --tokenizer names: a tokenizer.json, a folder with one, a GGUF; else the model's.
 
     Raises UsageError where both are given.

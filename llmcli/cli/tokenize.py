@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ from llmcli.cli import views
 from llmcli.cli.console import Console
 from llmcli.cli.formats import chosen_format
 from llmcli.cli.open import open_tokenizer, read_input
-from llmcli.cli.options import ModelRef, TokenizerRef
+from llmcli.cli.options import ChatTemplateKwargs, ChatTemplateRef, ModelRef, TokenizerRef, template_kwargs
 
 FORMATS = ("table", "ids", "list", "lines", "json", "jsonl")
 
@@ -48,16 +49,38 @@ def tokenize(
         typer.Option("--eos/--no-eos", help="Put an EOS token last [default: as the model asks]."),
     ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show why the text splits so.")] = False,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option("--compare", metavar="REF", help="The text under this tokenizer, too (repeatable)."),
+    ] = None,
+    verify: Annotated[
+        str | None,
+        typer.Option(
+            "--verify",
+            metavar="TOKENIZER",
+            help="Hold the vocabulary against this one's; exit 1 where they differ.",
+        ),
+    ] = None,
+    messages: Annotated[
+        str | None,
+        typer.Option("--messages", metavar="FILE", help="Chat messages (JSON), in the model's template."),
+    ] = None,
+    chat_template: ChatTemplateRef = None,
+    chat_template_kwargs: ChatTemplateKwargs = None,
 ) -> None:
     """Show the tokens of a text.
 
     The text is the arguments, files or stdin, byte for byte: no newline is added or taken.
     """
-    if explain:
+    asked = views.Asked(
+        explain, tuple(compare or ()), verify, messages, chat_template, template_kwargs(chat_template_kwargs)
+    )
+    if asked:
         chosen = chosen_format(format, json, views.FORMATS, "table")
-        records = read_input(console, text or (), file or ())
-        with open_tokenizer(console, model, tokenizer) as vocabulary:
-            views.explain_texts(console, vocabulary, records, views.Added(parse_special, bos, eos), chosen)
+        opened = partial(open_tokenizer, console, model, tokenizer)
+        views.show(
+            console, asked, opened, text or (), file or (), views.Added(parse_special, bos, eos), chosen
+        )
         return
     chosen = chosen_format(format, json, FORMATS, "table" if console.writes_terminal else "ids")
     from llmcli.render.tokens import PLAIN_FORMATS, Encoded, as_table

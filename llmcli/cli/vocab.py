@@ -28,7 +28,9 @@ def vocab(
     grep: Annotated[
         str | None,
         typer.Option(
-            "--grep", metavar="REGEX", help="Tokens with this in their piece; given up where it takes too long."
+            "--grep",
+            metavar="REGEX",
+            help="Tokens with this in their piece; given up where it takes too long.",
         ),
     ] = None,
     special: Annotated[

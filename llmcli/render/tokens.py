@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmcli.render.data import to_json, token_data
 from llmcli.render.safe import safe_line
@@ -48,12 +48,12 @@ def as_lines(encoded: Encoded) -> str:
 
 def as_jsonl(encoded: Encoded) -> str:
     """Everything on one line of JSON; `json` is the same, indented."""
-    return to_json(_data(encoded))
+    return to_json(data(encoded))
 
 
 def as_json(encoded: Encoded) -> str:
     """Everything there is to know, as JSON."""
-    return to_json(_data(encoded), indent=2)
+    return to_json(data(encoded), indent=2)
 
 
 PLAIN_FORMATS: dict[str, Callable[[Encoded], str]] = {
@@ -65,8 +65,8 @@ PLAIN_FORMATS: dict[str, Callable[[Encoded], str]] = {
 }
 
 
-def as_table(encoded: Encoded) -> RenderableType:
-    """The text in alternating colours, and below it a row a token."""
+def as_table(encoded: Encoded, owners: Sequence[str] = ()) -> RenderableType:
+    """The text in alternating colours, and below it a row a token; `owners` says what each belongs to."""
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
@@ -79,6 +79,8 @@ def as_table(encoded: Encoded) -> RenderableType:
     table.add_column("piece", overflow="fold")
     table.add_column("bytes", overflow="fold")
     table.add_column("offsets", no_wrap=True)
+    if owners:
+        table.add_column("message", no_wrap=True)
     for token in tokens:
         style = SPECIAL_STYLE if token.special else STYLES[token.index % len(STYLES)]
         shown = visible_piece(token.piece)
@@ -91,6 +93,7 @@ def as_table(encoded: Encoded) -> RenderableType:
             Text(shown, style),
             token.piece.hex(" "),
             f"{token.start}-{token.end}",
+            *owners[token.index : token.index + 1],
         )
     n_chars = len(encoded.text.decode("utf-8", "surrogateescape"))
     summary = Text(f"{len(tokens)} tokens, {len(encoded.text)} bytes, {n_chars} characters", "dim")
@@ -109,7 +112,8 @@ def visible_piece(piece: bytes) -> str:
     return safe_line(text).replace(" ", "·")
 
 
-def _data(encoded: Encoded) -> dict[str, object]:
+def data(encoded: Encoded) -> dict[str, Any]:
+    """Everything there is to know, for JSON."""
     return {
         "model": encoded.tokenizer.name,
         "n_tokens": len(encoded.ids),

@@ -57,9 +57,9 @@ def search(
     marks_bytes = "byte" in kinds and any(tokenizer.kind_of(i) == "byte" for i in range(tokenizer.n_tokens))
     for token_id in range(tokenizer.n_tokens):
         piece = tokenizer.piece(token_id)
-        if wanted is not None and piece != wanted and query != str(token_id):
-            if query != tokenizer.spelling(token_id):
-                continue
+        named = wanted is None or piece == wanted or query in (str(token_id), tokenizer.spelling(token_id))
+        if not named:
+            continue
         if pattern is not None and not _found(pattern, piece, token_id):
             continue
         kind = tokenizer.kind_of(token_id)

@@ -42,6 +42,7 @@ class JsonTokenizer:
         """
         self.name = name
         self.definition = definition
+        self._config = config
         self._library = _from_source(source, name)
         # A file may ask for both, for training; here every text counts whole.
         self._library.no_truncation()
@@ -58,6 +59,16 @@ class JsonTokenizer:
         self.eos = _one_of(self._ends, vocabulary.get(_token_name(config.get("eos_token"))))
         self.adds_space_prefix = self._puts_space_before(b"")
         self._space_behind_added = self.adds_space_prefix and self._puts_space_behind_added()
+
+    @property
+    def chat_template(self) -> str | None:
+        """The Jinja source of the chat template in tokenizer_config.json."""
+        source = self._config.get("chat_template")
+        return source if isinstance(source, str) else None
+
+    def template_tokens(self) -> tuple[str, str]:
+        """The texts of BOS and EOS, as chat templates write them; empty where there is none."""
+        return _token_name(self._config.get("bos_token")), _token_name(self._config.get("eos_token"))
 
     @property
     def algorithm(self) -> str:

@@ -80,6 +80,15 @@ class LlamaVocabulary:
         return self._model.path
 
     @property
+    def chat_template(self) -> str | None:
+        """The Jinja source of the model's own chat template."""
+        return self._model.chat_template
+
+    def template_tokens(self) -> tuple[str, str]:
+        """The texts of BOS and EOS, as chat templates write them; empty where there is none."""
+        return self._model.token_text(self.bos), self._model.token_text(self.eos)
+
+    @property
     def algorithm(self) -> str:
         """How it splits text: bpe, sentencepiece, wordpiece, unigram, rwkv, or other."""
         return ALGORITHMS.get(self.kind, "other")
