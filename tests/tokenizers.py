@@ -19,7 +19,7 @@ from tokenizers import (
     trainers,
 )
 
-from tests.models import TEXTS
+from tests.models import CONTROL, TEXTS, USER_DEFINED, trained_vocabulary
 
 SPECIAL = ["<s>", "</s>", "<|im_end|>"]
 
@@ -163,3 +163,57 @@ def make_tokenizer_json(
 
 def _train(tokenizer: Tokenizer, trainer: Any) -> None:
     tokenizer.train_from_iterator(TEXTS * 3, trainer)
+
+
+def make_tiny_json(folder: Path, change: Callable[[dict[str, Any]], None] = lambda _: None) -> Path:
+    """The tokenizer.json of the tiny model's own vocabulary; `change` edits it."""
+    tokens, merges = trained_vocabulary()
+    names = [*CONTROL, *USER_DEFINED]
+    definition: dict[str, Any] = {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": [
+            {
+                "id": len(tokens) + n,
+                "content": name,
+                "single_word": False,
+                "lstrip": False,
+                "rstrip": False,
+                "normalized": False,
+                "special": name in CONTROL,
+            }
+            for n, name in enumerate(names)
+        ],
+        "normalizer": None,
+        "pre_tokenizer": {
+            "type": "ByteLevel",
+            "add_prefix_space": False,
+            "trim_offsets": True,
+            "use_regex": True,
+        },
+        "post_processor": None,
+        "decoder": {
+            "type": "ByteLevel",
+            "add_prefix_space": True,
+            "trim_offsets": True,
+            "use_regex": True,
+        },
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": None,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": False,
+            "byte_fallback": False,
+            "ignore_merges": False,
+            "vocab": {token: token_id for token_id, token in enumerate(tokens)},
+            "merges": merges,
+        },
+    }
+    change(definition)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "tokenizer.json"
+    path.write_text(json.dumps(definition), encoding="utf-8")
+    return path
