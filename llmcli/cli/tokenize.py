@@ -91,7 +91,7 @@ def tokenize(
             ids = vocabulary.encode(record, parse_special=parse_special, bos=bos, eos=eos)
             encoded = Encoded(vocabulary, record, ids)
             if chosen == "table":
-                console.rich().print(as_table(encoded))
+                console.rich().print(as_table(encoded, colors=console.colors_output))
             else:
                 console.write_raw(PLAIN_FORMATS[chosen](encoded))
 

@@ -107,7 +107,9 @@ def explain_texts(
         elif explanation.reason:
             from llmcli.render.tokens import Encoded, as_table
 
-            console.rich().print(as_table(Encoded(tokenizer, text, explanation.ids)))
+            console.rich().print(
+                as_table(Encoded(tokenizer, text, explanation.ids), colors=console.colors_output)
+            )
         else:
             console.rich().print(as_view(explanation, tokenizer))
 
@@ -182,4 +184,4 @@ def show_messages(console: Console, tokenizer: Opened, asked: Asked, chosen: str
     if chosen == "json":
         console.write_raw(messages_as_json(encoded, messages, ranges))
     else:
-        console.rich().print(messages_as_table(encoded, messages, ranges))
+        console.rich().print(messages_as_table(encoded, messages, ranges, colors=console.colors_output))

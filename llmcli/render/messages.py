@@ -48,11 +48,11 @@ def messages_as_json(encoded: Encoded, messages: Sequence[Message], ranges: Sequ
 
 
 def messages_as_table(
-    encoded: Encoded, messages: Sequence[Message], ranges: Sequence[Range]
+    encoded: Encoded, messages: Sequence[Message], ranges: Sequence[Range], *, colors: bool
 ) -> RenderableType:
     """The coloured prompt and a row a token, with the message it belongs to."""
     names = [
         TEMPLATE if owner is None else f"{owner} {messages[owner].role}"
         for owner in owners(encoded.tokens(), ranges)
     ]
-    return as_table(encoded, names)
+    return as_table(encoded, names, colors=colors)

@@ -163,18 +163,19 @@ class JsonTokenizer:
             return [normalized] if normalized else []
         return [word for word, _ in pre_tokenizer.pre_tokenize_str(normalized)]
 
-    def char_spans(self, text: str, ids: Sequence[int]) -> Sequence[tuple[int, int]] | None:
-        """The characters of `text` that each of its `ids` stands for, as the library tells; see `offsets`.
+    def char_spans(self, text: bytes, ids: Sequence[int]) -> Sequence[tuple[int, int]] | None:
+        """The characters of `text` that each of its `ids` stands for, as the library tells.
 
-        None where `ids` is not what `encode` gives for it.
+        A byte that is no UTF-8 is a character. None where `ids` is not what `encode` gives for it.
         """
+        n_chars = len(_characters(text))
         for parse_special in (True, False):
-            encoding = self._encoding(text.encode(), parse_special)
+            encoding = self._encoding(text, parse_special)
             for begins in (list(self._begins), [self.bos] if self.bos is not None else [], []):
                 size = len(begins) + len(encoding.ids)
                 if list(ids[:size]) == [*begins, *encoding.ids]:
-                    empty = (len(text), len(text))
-                    return [(0, 0)] * len(begins) + encoding.offsets + [empty] * (len(ids) - size)
+                    behind = [(n_chars, n_chars)] * (len(ids) - size)
+                    return [(0, 0)] * len(begins) + encoding.offsets + behind
         return None
 
     def _check(self, token_id: int) -> None:
