@@ -30,7 +30,7 @@ def raw_ids(vocabulary: LlamaVocabulary, text: bytes, parse_special: bool) -> li
     """What llama_tokenize writes into a buffer that is large enough."""
     buffer = (llama_cpp.llama_token * (4 * len(text) + 16))()
     n = llama_cpp.llama_tokenize(
-        vocabulary.pointer,  # type: ignore[arg-type]
+        vocabulary.pointer,
         text,
         len(text),
         buffer,
