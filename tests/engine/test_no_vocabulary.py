@@ -29,7 +29,7 @@ def vocabulary(path: Path, tokens: list[str]) -> Path:
 
 def test_a_file_without_one(tmp_path: Path) -> None:
     """It is said so, whatever it is wanted for."""
-    with pytest.raises(ModelError, match="holds no vocabulary"):
+    with pytest.raises(ModelError, match="has no vocabulary"):
         LlamaModel(vocabulary(tmp_path / "none.gguf", []), vocab_only=True)
 
 

@@ -57,8 +57,8 @@ class LlamaModel:
         self.name = path.name
         options = options or EngineOptions()
         header = read_header(path)
-        if "tokenizer.ggml.model" not in header.metadata:
-            raise ModelError(f"{path}: holds no vocabulary", hint="llmcli needs a model of text")
+        if vocab_only and "tokenizer.ggml.model" not in header.metadata:
+            raise ModelError(f"{path}: has no vocabulary", hint="llmcli needs a model of text")
         check_tokens(header)
         is_split = header.metadata.get("split.count", 1) not in (0, 1)
         if not vocab_only and not header.tensors and not is_split:
