@@ -35,6 +35,7 @@ HEAVY = {
     "llama_cpp",
     "numpy",
     "tokenizers",
+    "regex",
     "gigatoken",
     "prompt_toolkit",
     "huggingface_hub",
@@ -158,6 +159,8 @@ def modules_after(arguments: list[str], **environ: str) -> set[str]:
         pytest.param(["--help"], {}, id="help"),
         pytest.param(["chat", "--help"], {}, id="chat help"),
         pytest.param(["probs", "-h"], {}, id="probs help"),
+        pytest.param(["tokenize", "-h"], {}, id="tokenize help"),
+        pytest.param(["vocab", "-h"], {}, id="vocab help"),
         pytest.param(
             [],
             {"_LLMCLI_COMPLETE": "complete_bash", "COMP_WORDS": "llmcli chat --te", "COMP_CWORD": "2"},
@@ -178,7 +181,7 @@ def test_tokenize_imports_only_what_it_uses(tiny_model: Path, tmp_path: Path) ->
     """Ids in a pipe need no table, no line editor and no second tokenizer."""
     modules = modules_after(["tokenize", "-m", str(tiny_model), "hello"], OUT=str(tmp_path / "modules"))
     assert "llama_cpp" in modules
-    assert not modules & {"rich", "prompt_toolkit", "tokenizers", "huggingface_hub"}
+    assert not modules & {"rich", "prompt_toolkit", "tokenizers", "regex", "jinja2", "huggingface_hub"}
 
 
 def test_the_changelog_knows_the_version() -> None:

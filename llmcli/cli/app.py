@@ -14,6 +14,7 @@ from llmcli.cli.detokenize import detokenize
 from llmcli.cli.options import Color, Debug, Quiet, command, set_globals
 from llmcli.cli.probs import probs
 from llmcli.cli.tokenize import tokenize
+from llmcli.cli.vocab import vocab
 
 app = typer.Typer(
     # Typer's rich help doubles the time that --help takes.
@@ -46,7 +47,7 @@ def llmcli(
         typer.echo(ctx.get_help())
 
 
-for function in (chat, tokenize, detokenize, count, probs):
+for function in (chat, tokenize, detokenize, count, vocab, probs):
     # -1 is an id, if a wrong one.
     settings = {"ignore_unknown_options": True} if function is detokenize else {}
     app.command(context_settings=settings)(command(function))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -14,7 +13,7 @@ import typer
 
 from llmcli.cli.console import Console
 from llmcli.cli.open import decode_text, open_engine, progress, read_file, read_text
-from llmcli.cli.options import ModelRef
+from llmcli.cli.options import ChatTemplateKwargs, ChatTemplateRef, ModelRef, template_kwargs
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.errors import InputError, InterruptedByUser, UsageError
 from llmcli.settings.engine import EngineOptions
@@ -54,14 +53,8 @@ def chat(
     system_file: Annotated[
         str | None, typer.Option("-sysf", "--system-file", metavar="FILE", help="The same, from a file.")
     ] = None,
-    chat_template: Annotated[
-        str | None,
-        typer.Option("--chat-template", metavar="NAME|FILE", help="Template [default: the model's own]."),
-    ] = None,
-    chat_template_kwargs: Annotated[
-        str | None,
-        typer.Option("--chat-template-kwargs", metavar="JSON", help="Variables for the template."),
-    ] = None,
+    chat_template: ChatTemplateRef = None,
+    chat_template_kwargs: ChatTemplateKwargs = None,
     think: Annotated[
         str,
         typer.Option("--think", metavar="|".join(THINK), help="A reasoning model's thinking."),
@@ -85,7 +78,8 @@ def chat(
     if turns is not None and prompt is not None:
         raise UsageError("--turns and -p can't both be given")
     system_text = _system(system, system_file)
-    kwargs = _template_kwargs(chat_template_kwargs, think)
+    kwargs = {"enable_thinking": False} if think == "off" else {}
+    kwargs |= template_kwargs(chat_template_kwargs)
     attached = "\n\n".join(read_text(path) for path in file or ())
     on_terminal = console.reads_terminal and console.writes_terminal
     interactive = turns is None and prompt is None and on_terminal and not (json or jsonl)
@@ -156,19 +150,6 @@ def _system(text: str | None, path: str | None) -> str:
     if text is not None and path is not None:
         raise UsageError("--system and --system-file can't both be given")
     return read_text(path) if path is not None else text or ""
-
-
-def _template_kwargs(text: str | None, think: str) -> dict[str, Any]:
-    kwargs: dict[str, Any] = {"enable_thinking": False} if think == "off" else {}
-    if text is None:
-        return kwargs
-    try:
-        given = jsonlib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"--chat-template-kwargs: not JSON: {error}") from None
-    if not isinstance(given, dict):
-        raise UsageError("--chat-template-kwargs: must be a JSON object", hint='{"enable_thinking": false}')
-    return kwargs | given
 
 
 def _conversation(

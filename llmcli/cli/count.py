@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmcli.cli.console import Console
-from llmcli.cli.open import open_vocabulary
-from llmcli.cli.options import ModelRef
+from llmcli.cli.open import open_tokenizer
+from llmcli.cli.options import ModelRef, TokenizerRef
 from llmcli.cli.streams import Records, bulk, sources
 from llmcli.engine.processors import usable_processors
 from llmcli.errors import CheckError, UsageError
@@ -22,6 +22,7 @@ def count(
     console: Console,
     file: Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="Files; - for stdin.")] = None,
     model: ModelRef = None,
+    tokenizer: TokenizerRef = None,
     limit: Annotated[
         str | None, typer.Option("--max", metavar="N", help="Exit with 1 if there are more than N tokens.")
     ] = None,
@@ -50,7 +51,7 @@ def count(
     from llmcli.render.counts import Count, as_json, as_rows
 
     counts: list[Count] = []
-    with open_vocabulary(console, model) as vocabulary:
+    with open_tokenizer(console, model, tokenizer) as vocabulary:
         encoder = bulk(vocabulary, parse_special=parse_special, bos=bos, eos=eos)
         n_tokens = n_bytes = n_chars = 0
         found = encoder.run(Records().read(sources(console, (), file or ()), encoder), usable_processors())

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from llmcli.cli.console import Console
-from llmcli.cli.open import open_vocabulary
-from llmcli.cli.options import ModelRef
+from llmcli.cli.open import open_tokenizer
+from llmcli.cli.options import ModelRef, TokenizerRef
 from llmcli.cli.streams import sources
 from llmcli.errors import UsageError
 
@@ -19,6 +19,7 @@ def detokenize(
         list[str] | None, typer.Argument(metavar="[ID]...", help="1 2 3 or [1, 2, 3]; - for stdin.")
     ] = None,
     model: ModelRef = None,
+    tokenizer: TokenizerRef = None,
 ) -> None:
     """Turn token ids back into the bytes of the text.
 
@@ -33,7 +34,7 @@ def detokenize(
         if word.startswith("--") or (word.startswith("-") and word[1:2].isalpha()):
             raise UsageError(f"no such option: {word}", hint="'llmcli detokenize --help' lists the options")
     given = None if not ids or ids == ["-"] else parse_ids(" ".join(ids))
-    with open_vocabulary(console, model) as vocabulary:
+    with open_tokenizer(console, model, tokenizer) as vocabulary:
         text = b""
         records = read_ids(*sources(console, (), ())) if given is None else [given]
         for record in records:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from llmcli.cli.console import Console
 from llmcli.engine.interrupt import AbortFlag
-from llmcli.errors import EngineError, InputError
+from llmcli.errors import EngineError, InputError, UsageError
 from llmcli.render.safe import safe_line
 from llmcli.settings.engine import EngineOptions
 from llmcli.settings.model import BUNDLED, choose_model
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from llmcli.engine.llama.engine import LlamaEngine
     from llmcli.engine.llama.vocabulary import LlamaVocabulary
     from llmcli.engine.protocol import Progress
+    from llmcli.tokens.tokenizer_json import JsonTokenizer
 
 GPU_BUILDS = "https://llama-cpp-python.readthedocs.io/en/latest/#installation-configuration"
 SOON = 0.3
@@ -72,6 +73,30 @@ def open_vocabulary(console: Console, reference: str | None) -> Iterator[LlamaVo
     abort = AbortFlag()
     with abort.installed(), LlamaModel(path, vocab_only=True, abort=abort) as model:
         yield model.vocabulary
+
+
+@contextmanager
+def open_tokenizer(
+    console: Console, model: str | None, tokenizer: str | None
+) -> Iterator[LlamaVocabulary | JsonTokenizer]:
+    """The tokenizer that --tokenizer names: a tokenizer.json, a folder with one, a GGUF; else the model's.
+
+    Raises UsageError where both are given.
+    """
+    if tokenizer is None:
+        with open_vocabulary(console, model) as vocabulary:
+            yield vocabulary
+        return
+    if model is not None:
+        raise UsageError("--tokenizer and -m can't both be given", hint="each names a tokenizer by itself")
+    from llmcli.tokens.tokenizer_json import find_tokenizer_json, load_tokenizer_json
+
+    path = find_tokenizer_json(Path(tokenizer))
+    if path is not None:
+        yield load_tokenizer_json(path)
+        return
+    with open_vocabulary(console, tokenizer) as vocabulary:
+        yield vocabulary
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from llmcli.cli.console import Console
+from llmcli.cli.formats import chosen_format
 from llmcli.cli.open import open_engine, read_input
 from llmcli.cli.options import ModelRef
 from llmcli.engine.interrupt import AbortFlag
@@ -47,9 +48,7 @@ def probs(
         k = integer(1)(top)
     except ValueError as error:
         raise UsageError(f"-k {top}: {error}") from None
-    chosen = format or ("json" if json else "table")
-    if chosen not in FORMATS:
-        raise UsageError(f"--format {chosen}: must be one of {', '.join(FORMATS)}")
+    chosen = chosen_format(format, json, FORMATS, "table")
     if prompt is not None and file is not None:
         raise UsageError("give either a PROMPT or -f FILE, not both")
     [text] = read_input(console, (prompt,) if prompt is not None else (), (file,) if file is not None else ())

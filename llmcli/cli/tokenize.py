@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from llmcli.cli import views
 from llmcli.cli.console import Console
 from llmcli.cli.cutting import Cutting, write_cut
-from llmcli.cli.open import open_vocabulary
-from llmcli.cli.options import ModelRef
+from llmcli.cli.formats import chosen_format
+from llmcli.cli.open import open_tokenizer
+from llmcli.cli.options import ChatTemplateKwargs, ChatTemplateRef, ModelRef, TokenizerRef, template_kwargs
 from llmcli.cli.streams import Records, bulk, encoded, output, sources
 from llmcli.errors import UsageError
 
@@ -32,6 +34,7 @@ def tokenize(
         list[str] | None, typer.Option("-f", "--file", metavar="FILE", help="Read a file (repeatable).")
     ] = None,
     model: ModelRef = None,
+    tokenizer: TokenizerRef = None,
     format: Annotated[  # noqa: A002 - the flag's name
         str | None,
         typer.Option(
@@ -59,7 +62,7 @@ def tokenize(
         bool,
         typer.Option(
             "--parse-special/--no-parse-special",
-            help="Whether special tokens written in the text are special [default: yes].",
+            help="Whether special tokens written in the text are special.",
         ),
     ] = True,
     bos: Annotated[
@@ -83,17 +86,46 @@ def tokenize(
         str | None,
         typer.Option("--overlap", metavar="K", help="Begin each chunk K tokens before the last one's end."),
     ] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Show why the text splits so.")] = False,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option("--compare", metavar="REF", help="The text under this tokenizer, too (repeatable)."),
+    ] = None,
+    verify: Annotated[
+        str | None,
+        typer.Option(
+            "--verify",
+            metavar="TOKENIZER",
+            help="Hold the vocabulary against this one's; exit 1 where they differ.",
+        ),
+    ] = None,
+    messages: Annotated[
+        str | None,
+        typer.Option("--messages", metavar="FILE", help="Chat messages (JSON), in the model's template."),
+    ] = None,
+    chat_template: ChatTemplateRef = None,
+    chat_template_kwargs: ChatTemplateKwargs = None,
 ) -> None:
     """Show the tokens of a text, or of every line of a file or stream.
 
     The text is the arguments, files or stdin, byte for byte: no newline is added or taken. With --lines,
     --jsonl or -0 it is a stream of texts: each leaves as soon as it is done, and memory stays small.
     """
+    asked = views.Asked(
+        explain, tuple(compare or ()), verify, messages, chat_template, template_kwargs(chat_template_kwargs)
+    )
+    if asked:
+        chosen = chosen_format(format, json, views.FORMATS, "table")
+        opened = partial(open_tokenizer, console, model, tokenizer)
+        views.show(
+            console, asked, opened, text or (), file or (), views.Added(parse_special, bos, eos), chosen
+        )
+        return
     records = Records.asked_for(lines=lines, field=jsonl, null=null, on_error=on_error)
     cutting = Cutting.asked_for(truncate, chunk, overlap, tail=tail)
     chosen = _format(console, format, output_file, json=json, cuts=cutting is not None)
     streams = sources(console, text or (), file or ())
-    with open_vocabulary(console, model) as vocabulary:
+    with open_tokenizer(console, model, tokenizer) as vocabulary:
         encoder = bulk(vocabulary, parse_special=parse_special, bos=bos, eos=eos)
         found = encoded(console, encoder, records, streams)
         if cutting is not None:
@@ -109,9 +141,7 @@ def tokenize(
 def _format(console: Console, asked: str | None, path: str | None, *, json: bool, cuts: bool) -> str:
     """The format asked for, or the usual one. Raises UsageError where it does not go with the rest."""
     usual = "table" if console.writes_terminal and path is None else "ids"
-    chosen = asked or ("json" if json else usual)
-    if chosen not in FORMATS:
-        raise UsageError(f"--format {chosen}: must be one of {', '.join(FORMATS)}")
+    chosen = chosen_format(asked, json, FORMATS, usual)
     if cuts and (asked or json):
         raise UsageError("--truncate and --chunk print text, not tokens: they take no --format")
     if chosen in NEED_FILE and path is None:
@@ -132,7 +162,7 @@ def _show(
         for _seq, text, ids in whole_records(found):
             shown = Encoded(vocabulary, text, ids.tolist())
             if chosen == "table":
-                console.rich().print(as_table(shown))
+                console.rich().print(as_table(shown, colors=console.colors_output))
             else:
                 write(as_json(shown).encode())
 

@@ -96,6 +96,20 @@ def strings(data: bytes, count: int) -> list[str]:
     return texts
 
 
+def repeated(data: bytes, count: int) -> bytes | None:
+    """The first of ``count`` strings that fill ``data`` that was there before; empty ones don't count."""
+    seen: set[bytes] = set()
+    position, unpack = 0, U64.unpack_from
+    for _ in repeat(None, count):
+        start = position + 8
+        position = start + unpack(data, position)[0]
+        text = data[start:position]
+        if text in seen and text:
+            return text
+        seen.add(text)
+    return None
+
+
 def read_bytes(path: Path, offset: int, n_bytes: int) -> tuple[bytes, int]:
     """Up to ``n_bytes`` of the regular file at ``path``, and its size."""
     try:

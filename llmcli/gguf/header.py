@@ -30,6 +30,7 @@ from llmcli.gguf.cursor import (
     PrefixTooShortError,
     looks_like,
     read_bytes,
+    repeated,
     strings,
 )
 
@@ -106,6 +107,20 @@ class Header:
             return list(struct.unpack(f"<{array.length}{types.SCALARS[array.type]}", data))
         except struct.error:
             raise GgufError(f"{self.path}: changed while it was read") from None
+
+
+def check_tokens(header: Header) -> None:
+    """Raise GgufError for a vocabulary with a token twice, at which llama.cpp ends the process."""
+    tokens = header.metadata.get("tokenizer.ggml.tokens")
+    if isinstance(tokens, Array) and tokens.type == types.STRING:
+        data, _ = read_bytes(header.path, tokens.offset, tokens.n_bytes)
+        try:
+            token = repeated(data, tokens.length)
+        except struct.error:
+            raise GgufError(f"{header.path}: changed while it was read") from None
+        if token is not None:
+            name = token.decode("utf-8", "replace")
+            raise GgufError(f"{header.path}: its vocabulary has the token {name!r} twice", hint=AGAIN)
 
 
 def read_header(path: Path) -> Header:

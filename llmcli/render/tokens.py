@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmcli.render.data import to_json, token_data
 from llmcli.render.safe import safe_line
@@ -13,9 +13,12 @@ from llmcli.tokens.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.text import Text
 
 STYLES = ("black on bright_cyan", "black on bright_yellow")
 SPECIAL_STYLE = "black on bright_magenta"
+MARK = "|"
+"""Stands between two pieces where there are no colours."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +51,12 @@ def as_lines(encoded: Encoded) -> str:
 
 def as_jsonl(encoded: Encoded) -> str:
     """Everything on one line of JSON; `json` is the same, indented."""
-    return to_json(_data(encoded))
+    return to_json(data(encoded))
 
 
 def as_json(encoded: Encoded) -> str:
     """Everything there is to know, as JSON."""
-    return to_json(_data(encoded), indent=2)
+    return to_json(data(encoded), indent=2)
 
 
 PLAIN_FORMATS: dict[str, Callable[[Encoded], str]] = {
@@ -65,36 +68,58 @@ PLAIN_FORMATS: dict[str, Callable[[Encoded], str]] = {
 }
 
 
-def as_table(encoded: Encoded) -> RenderableType:
-    """The text in alternating colours, and below it a row a token."""
+def as_table(encoded: Encoded, owners: Sequence[str] = (), *, colors: bool = True) -> RenderableType:
+    """The text in alternating colours, and below it a row a token; `owners` says what each belongs to.
+
+    Without colours a mark stands between the pieces.
+    """
     from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
     tokens = encoded.tokens()
-    coloured = Text()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("index", "id"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("piece", overflow="fold")
-    table.add_column("bytes", overflow="fold")
+    table.add_column("piece", overflow="fold", min_width=5)
+    table.add_column("bytes", overflow="fold", min_width=5)
     table.add_column("offsets", no_wrap=True)
+    if owners:
+        table.add_column("message", no_wrap=True)
     for token in tokens:
-        style = SPECIAL_STYLE if token.special else STYLES[token.index % len(STYLES)]
-        shown = visible_piece(token.piece)
-        coloured.append(shown, style)
-        if token.piece.endswith(b"\n"):
-            coloured.append("\n")
         table.add_row(
             str(token.index),
             str(token.id),
-            Text(shown, style),
+            Text(visible_piece(token.piece), _style(token)),
             token.piece.hex(" "),
             f"{token.start}-{token.end}",
+            *owners[token.index : token.index + 1],
         )
     n_chars = len(encoded.text.decode("utf-8", "surrogateescape"))
-    summary = Text(f"{len(tokens)} tokens, {len(encoded.text)} bytes, {n_chars} characters", "dim")
-    return Group(coloured, Text(), table, Text(), summary) if tokens else summary
+    counts = ((len(tokens), "token"), (len(encoded.text), "byte"), (n_chars, "character"))
+    summary = Text(", ".join(f"{n:,} {what}{'' if n == 1 else 's'}" for n, what in counts), "dim")
+    if not tokens:
+        return summary
+    return Group(coloured(tokens, "" if colors else MARK), Text(), table, Text(), summary)
+
+
+def coloured(tokens: Sequence[Token], mark: str = "") -> Text:
+    """The pieces one after the other in alternating colours, with `mark` between those on one line."""
+    from rich.text import Text
+
+    text = Text(overflow="fold")
+    for token in tokens:
+        if mark and token.index and not text.plain.endswith("\n"):
+            text.append(mark)
+        shown = visible_piece(token.piece)
+        text.append(shown, _style(token))
+        if token.piece.endswith(b"\n"):
+            text.append("\n")
+    return text
+
+
+def _style(token: Token) -> str:
+    return SPECIAL_STYLE if token.special else STYLES[token.index % len(STYLES)]
 
 
 def visible_piece(piece: bytes) -> str:
@@ -109,7 +134,8 @@ def visible_piece(piece: bytes) -> str:
     return safe_line(text).replace(" ", "·")
 
 
-def _data(encoded: Encoded) -> dict[str, object]:
+def data(encoded: Encoded) -> dict[str, Any]:
+    """Everything there is to know, for JSON."""
     return {
         "model": encoded.tokenizer.name,
         "n_tokens": len(encoded.ids),

@@ -30,7 +30,7 @@ def encode_parts(tokenizer: Tokenizer, parts: Sequence[tuple[bytes, bool]]) -> l
     fragments: list[Fragment] = [(0, len(text))]
     for special in tokenizer.special_tokens():
         if special.text in text:
-            fragments = [piece for f in fragments for piece in _split(text, f, special, meant)]
+            fragments = [piece for f in fragments for piece in split_at(text, f, special, meant)]
     ids: list[int] = []
     for fragment in fragments:
         if isinstance(fragment, SpecialToken):
@@ -51,10 +51,10 @@ def _ranges(parts: Sequence[tuple[bytes, bool]]) -> list[tuple[int, int]]:
     return ranges
 
 
-def _split(
+def split_at(
     text: bytes, fragment: Fragment, special: SpecialToken, meant: Sequence[tuple[int, int]]
 ) -> list[Fragment]:
-    """A fragment, split at every place where `special` is meant."""
+    """A fragment, split at every place where `special` stands within one of the ranges `meant`."""
     if isinstance(fragment, SpecialToken):
         return [fragment]
     start, end = fragment

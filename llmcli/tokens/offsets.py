@@ -9,14 +9,23 @@ and spaces between words, and has one token for every word that it can't spell.
 
 from __future__ import annotations
 
-import unicodedata
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
+from llmcli.tokens.characters import characters_of
+from llmcli.tokens.normalized import Partitioned, unigram_spans, word_piece_spans
 from llmcli.tokens.tokenizer import Tokenizer
 
-REPLACEMENT = "\ufffd".encode()
+
+@runtime_checkable
+class TellsSpans(Protocol):
+    """A tokenizer that knows itself which characters its tokens stand for."""
+
+    def char_spans(self, text: bytes, ids: Sequence[int]) -> Sequence[tuple[int, int]] | None:
+        """The characters [start, end) of each id; None where `ids` is not what `text` encodes to."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -47,16 +56,56 @@ def locate(tokenizer: Tokenizer, text: bytes, ids: Sequence[int]) -> list[Token]
     """The tokens of `text` with their offsets; `ids` is what `tokenizer.encode(text)` gave."""
     pieces = [tokenizer.piece(i) for i in ids]
     special = [tokenizer.is_special(i) for i in ids]
-    first = len(tokenizer.encode(b"", eos=False))
-    last = len(ids) - len(tokenizer.encode(b"", bos=False))
-    spans = _align(text, pieces, special, range(first, last))
     starts = _character_starts(text)
+    spans = _spans(tokenizer, text, ids, pieces, special, starts)
     tokens = []
     for index, (token_id, piece, (start, end)) in enumerate(zip(ids, pieces, spans, strict=True)):
         char_start = bisect_left(starts, start + 1) - 1 if start < end else bisect_left(starts, start)
         char_end = bisect_left(starts, end) if start < end else char_start
         tokens.append(Token(index, token_id, piece, start, end, char_start, char_end, special[index]))
     return tokens
+
+
+def _spans(
+    tokenizer: Tokenizer,
+    text: bytes,
+    ids: Sequence[int],
+    pieces: Sequence[bytes],
+    special: Sequence[bool],
+    starts: Sequence[int],
+) -> Sequence[tuple[int, int]]:
+    """The bytes of each token, by the way that suits the vocabulary."""
+    if isinstance(tokenizer, TellsSpans):
+        spans = _align(text, pieces, special)
+        if _covers(spans, len(text)):
+            return spans
+        told = tokenizer.char_spans(text, ids)
+        ends = [*starts, len(text)]
+        return spans if told is None else [(ends[begin], ends[end]) for begin, end in told]
+    if tokenizer.algorithm in ("wordpiece", "unigram"):
+        lead, tail = tokenizer.encode(b"", eos=False), tokenizer.encode(b"", bos=False)
+        first = len(lead) if lead and list(ids[: len(lead)]) == lead else 0
+        last = len(ids) - (len(tail) if tail and list(ids[len(ids) - len(tail) :]) == tail else 0)
+        own = slice(first, max(first, last))
+        found = None
+        if tokenizer.algorithm == "unigram":
+            found = unigram_spans(text, pieces[own], special[own])
+        elif isinstance(tokenizer, Partitioned):
+            found = word_piece_spans(tokenizer, text, pieces[own], special[own])
+        if found is not None:
+            n = len(text)
+            return [(0, 0)] * first + found + [(n, n)] * (len(ids) - max(first, last))
+    return _align(text, pieces, special)
+
+
+def _covers(spans: Sequence[tuple[int, int]], size: int) -> bool:
+    """Whether each span begins where the last one ends, from the text's beginning to its end."""
+    at = 0
+    for start, end in spans:
+        if start != at:
+            return False
+        at = end
+    return at == size
 
 
 def _character_starts(text: bytes) -> list[int]:
@@ -68,47 +117,47 @@ def _character_starts(text: bytes) -> list[int]:
     return starts
 
 
-def _align(
-    text: bytes, pieces: Sequence[bytes], special: Sequence[bool], own: range
-) -> list[tuple[int, int]]:
-    """A span of `text` for each piece: as written if possible, else normalised, else empty.
-
-    A special token outside `own` may stand for nothing (BOS, EOS), one within for an unknown word.
-    """
+def _align(text: bytes, pieces: Sequence[bytes], special: Sequence[bool]) -> list[tuple[int, int]]:
+    """A span of `text` for each piece: where it stands as written, else empty."""
     seen, origin = _as_seen(text, pieces)
     spans = []
     at = 0
-    for index, (piece, is_special) in enumerate(zip(pieces, special, strict=True)):
+    for piece, is_special in zip(pieces, special, strict=True):
         start, end = _next_span(seen, at, piece, special=is_special)
-        if is_special and start == end and index in own:
-            start, end = _word_span(seen, at)
         spans.append((origin[start], origin[end]))
         at = end
     return spans
 
 
 def _as_seen(text: bytes, pieces: Sequence[bytes]) -> tuple[bytes, Sequence[int]]:
-    """The text with U+FFFD for each byte that is no UTF-8, if the pieces show that the vocabulary saw it so.
+    """The text as a vocabulary of characters sees it, if the pieces show that this one does.
 
     With it, for every offset in it (and its end), the offset in `text`.
     """
     unchanged = range(len(text) + 1)
-    characters = text.decode("utf-8", "surrogateescape")
-    n_bad = sum("\udc80" <= c <= "\udcff" for c in characters)
-    if not n_bad or b"".join(pieces).count(REPLACEMENT) - text.count(REPLACEMENT) < n_bad:
-        return text, unchanged
-    seen = bytearray()
-    origin: list[int] = []
-    for character in characters:
-        at = origin[-1] + 1 if origin else 0
-        if "\udc80" <= character <= "\udcff":
-            seen += REPLACEMENT
-            origin += [at, at, at]
-        else:
-            encoded = character.encode()
+    joined = b"".join(pieces)
+    for characters in (_python_characters, characters_of):
+        if text in joined:
+            break
+        seen = bytearray()
+        origin: list[int] = []
+        at = 0
+        for size, character in characters(text):
+            encoded = character.encode("utf-8", "surrogatepass")
+            origin += range(at, at + size) if len(encoded) == size else [at] * len(encoded)
             seen += encoded
-            origin += range(at, at + len(encoded))
-    return bytes(seen), [*origin, len(text)]
+            at += size
+        if bytes(seen) != text and bytes(seen) in joined:
+            return bytes(seen), [*origin, len(text)]
+    return text, unchanged
+
+
+def _python_characters(text: bytes) -> list[tuple[int, str]]:
+    """Each character with its size in bytes; U+FFFD for a byte that is no UTF-8."""
+    return [
+        (1, "\ufffd") if "\udc80" <= character <= "\udcff" else (len(character.encode()), character)
+        for character in text.decode("utf-8", "surrogateescape")
+    ]
 
 
 def _next_span(text: bytes, at: int, piece: bytes, *, special: bool) -> tuple[int, int]:
@@ -119,7 +168,14 @@ def _next_span(text: bytes, at: int, piece: bytes, *, special: bool) -> tuple[in
         return _special_span(text, at, piece)
     if piece.startswith(b" ") and text.startswith(piece[1:], at):
         return at, at + len(piece) - 1
-    return _normalised_span(text, at, piece) or _later_span(text, at, piece)
+    return _behind_spaces(text, at, piece) or _later_span(text, at, piece)
+
+
+def _behind_spaces(text: bytes, at: int, piece: bytes) -> tuple[int, int] | None:
+    """Where `piece` stands behind the spaces that a special token before it swallowed."""
+    word = piece.removeprefix(b" ")
+    begin = at + len(text[at : at + 1024]) - len(text[at : at + 1024].lstrip())
+    return (begin, begin + len(word)) if word and text.startswith(word, begin) else None
 
 
 def _later_span(text: bytes, at: int, piece: bytes) -> tuple[int, int]:
@@ -134,54 +190,3 @@ def _special_span(text: bytes, at: int, piece: bytes) -> tuple[int, int]:
     while begin < len(text) and text[begin : begin + 1].isspace():
         begin += 1
     return (begin, begin + len(piece)) if piece and text.startswith(piece, begin) else (at, at)
-
-
-def _normalised_span(text: bytes, at: int, piece: bytes) -> tuple[int, int] | None:
-    """Where `piece` stands when case, accents and spaces are left out of account (WordPiece)."""
-    wanted = piece.decode("utf-8", "replace").strip()
-    source = text[at : at + 16 * len(piece) + 1024].decode("utf-8", "surrogateescape")
-    begin = end = at
-    matched = ""
-    for character in source:
-        size = 1 if "\udc80" <= character <= "\udcff" else len(character.encode())
-        plain = _plain(character)
-        if not matched and not plain:
-            begin = end = end + size
-            continue
-        if len(matched) >= len(wanted) and unicodedata.category(character) != "Mn":
-            break
-        matched += plain
-        end += size
-    return (begin, end) if wanted and matched == wanted else None
-
-
-def _word_span(text: bytes, at: int) -> tuple[int, int]:
-    """The next word as WordPiece cuts text: a run of letters and digits, or one character of another kind."""
-    begin = end = at
-    for character in text[at:].decode("utf-8", "surrogateescape"):
-        size = 1 if "\udc80" <= character <= "\udcff" else len(character.encode())
-        plain = _plain(character)
-        if begin == end and not plain and unicodedata.category(character) != "Mn":
-            begin = end = end + size
-            continue
-        joins = (plain.isalnum() and not _is_chinese(character)) or unicodedata.category(character) == "Mn"
-        if begin < end and not joins:
-            break
-        end += size
-        if not joins:
-            break
-    return begin, end
-
-
-def _is_chinese(character: str) -> bool:
-    return unicodedata.name(character, "").startswith("CJK ")
-
-
-def _plain(character: str) -> str:
-    """A character as llama.cpp's WordPiece sees it: lower case, the first of what it decomposes into.
-
-    Nothing for spaces, controls and accents. Of a Korean syllable that leaves the first consonant.
-    """
-    if character.isspace() or unicodedata.category(character) in ("Cc", "Cf", "Cs", "Mn"):
-        return ""
-    return unicodedata.normalize("NFD", character)[0].lower()

@@ -41,6 +41,11 @@ class Tokenizer(Protocol):
         ...
 
     @property
+    def algorithm(self) -> str:
+        """How it splits text: bpe, sentencepiece, wordpiece, unigram, wordlevel, rwkv, or other."""
+        ...
+
+    @property
     def adds_space_prefix(self) -> bool:
         """Whether encoding puts a space before the text, as SentencePiece does."""
         ...
@@ -72,6 +77,10 @@ class Tokenizer(Protocol):
         """Every control token that has a text, the longest text first."""
         ...
 
+    def begins_anew(self, token_id: int) -> bool:
+        """Whether encoding puts a space before the text behind this token, too, as at the beginning."""
+        ...
+
 
 def decode(tokenizer: Tokenizer, ids: Sequence[int]) -> bytes:
     """The bytes that `ids` stand for: the way back from `encode`.
@@ -89,7 +98,7 @@ def decode(tokenizer: Tokenizer, ids: Sequence[int]) -> bytes:
     for token_id in ids[begin:end]:
         piece = tokenizer.piece(token_id)
         pieces.append(piece[1:] if fresh and piece.startswith(b" ") else piece)
-        fresh = tokenizer.adds_space_prefix and tokenizer.is_special(token_id)
+        fresh = tokenizer.begins_anew(token_id)
     return b"".join(pieces)
 
 

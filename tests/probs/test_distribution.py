@@ -24,6 +24,7 @@ class Letters:
 
     name = "letters"
     n_tokens = 40
+    algorithm = "other"
     adds_space_prefix = False
 
     def encode(
@@ -39,6 +40,9 @@ class Letters:
 
     def special_tokens(self) -> list[SpecialToken]:
         return []
+
+    def begins_anew(self, token_id: int) -> bool:
+        return False
 
 
 def naive(logits: NDArray[np.float32]) -> list[float]:

@@ -16,7 +16,7 @@ from llmcli.engine.llama.vocabulary import NO_TOKEN, LlamaVocabulary
 from llmcli.engine.protocol import Progress
 from llmcli.errors import EngineError, ModelError
 from llmcli.gguf.cursor import AGAIN, read_bytes
-from llmcli.gguf.header import Array, Header, read_header
+from llmcli.gguf.header import Array, Header, check_tokens, read_header
 from llmcli.settings.engine import EngineOptions
 
 SPLIT_MODES = {
@@ -59,6 +59,9 @@ class LlamaModel:
         self.name = path.name
         options = options or EngineOptions()
         header = read_header(path)
+        if vocab_only and "tokenizer.ggml.model" not in header.metadata:
+            raise ModelError(f"{path}: has no vocabulary", hint="llmcli needs a model of text")
+        check_tokens(header)
         is_split = header.metadata.get("split.count", 1) not in (0, 1)
         if not vocab_only and not header.tensors and not is_split:
             raise ModelError(

@@ -6,6 +6,7 @@ import ctypes
 import re
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from llmcli.engine.llama.deep_stack import SHALLOW, call_deep, longest_unbroken
@@ -29,7 +30,22 @@ MATCHED = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN | lib.LLAM
 """What llama.cpp finds in a text before anything else, where special tokens are parsed."""
 CONTROL = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
 """What llama.cpp parses only on request; user-defined tokens it always parses."""
+PARSED = CONTROL | lib.LLAMA_TOKEN_ATTR_USER_DEFINED
 
+ALGORITHMS = {
+    lib.LLAMA_VOCAB_TYPE_SPM: "sentencepiece",
+    lib.LLAMA_VOCAB_TYPE_BPE: "bpe",
+    lib.LLAMA_VOCAB_TYPE_WPM: "wordpiece",
+    lib.LLAMA_VOCAB_TYPE_UGM: "unigram",
+    lib.LLAMA_VOCAB_TYPE_RWKV: "rwkv",
+}
+KINDS = (
+    (lib.LLAMA_TOKEN_ATTR_CONTROL, "control"),
+    (lib.LLAMA_TOKEN_ATTR_UNKNOWN, "unknown"),
+    (lib.LLAMA_TOKEN_ATTR_USER_DEFINED, "user-defined"),
+    (lib.LLAMA_TOKEN_ATTR_UNUSED, "unused"),
+    (lib.LLAMA_TOKEN_ATTR_BYTE, "byte"),
+)
 TAKES_BYTES = (lib.LLAMA_VOCAB_TYPE_SPM, lib.LLAMA_VOCAB_TYPE_UGM, lib.LLAMA_VOCAB_TYPE_RWKV)
 """Kinds of vocabularies that take a text's bytes as they are; the others take its characters."""
 
@@ -65,7 +81,7 @@ class LlamaVocabulary:
         self._inside: set[int] = set()
         self._pieces: dict[int, bytes] = {}
         self._special: dict[int, bool] = {}
-        self._special_tokens: list[SpecialToken] | None = None
+        self._parsed: list[tuple[SpecialToken, int]] | None = None
         self._deadly = self._deadly_bytes()
         self.adds_space_prefix = self._puts_space_before()
 
@@ -73,6 +89,25 @@ class LlamaVocabulary:
     def in_use(self) -> bool:
         """Whether a thread is inside llama.cpp with it, as when Ctrl-C left one behind."""
         return bool(self._inside)
+
+    @property
+    def path(self) -> Path:
+        """The GGUF file."""
+        return self._model.path
+
+    @property
+    def chat_template(self) -> str | None:
+        """The Jinja source of the model's own chat template."""
+        return self._model.chat_template
+
+    def template_tokens(self) -> tuple[str, str]:
+        """The texts of BOS and EOS, as chat templates write them; empty where there is none."""
+        return self._model.token_text(self.bos), self._model.token_text(self.eos)
+
+    @property
+    def algorithm(self) -> str:
+        """How it splits text: bpe, sentencepiece, wordpiece, unigram, rwkv, or other."""
+        return ALGORITHMS.get(self.kind, "other")
 
     @property
     def pointer(self) -> int:
@@ -130,10 +165,32 @@ class LlamaVocabulary:
             special = self._special[token_id] = bool(attributes & CONTROL)
         return special
 
+    def begins_anew(self, token_id: int) -> bool:
+        """Whether SentencePiece puts its space before the text behind this token, too."""
+        return self.adds_space_prefix and bool(self.attributes(token_id) & PARSED)
+
     def attributes(self, token_id: int) -> int:
         """llama.cpp's LLAMA_TOKEN_ATTR_* bits. Raises UsageError for an id out of range."""
         self._check(token_id)
         return int(lib.llama_vocab_get_attr(self.pointer, token_id))
+
+    def kind_of(self, token_id: int) -> str:
+        """What sort of token it is: normal, control, user-defined, unknown, unused or byte."""
+        attributes = self.attributes(token_id)
+        return next((kind for bit, kind in KINDS if attributes & bit), "normal")
+
+    def score_of(self, token_id: int) -> float | None:
+        """The token's score; None in a vocabulary that has none. Raises UsageError for an id out of range."""
+        self._check(token_id)
+        if self.kind not in (lib.LLAMA_VOCAB_TYPE_SPM, lib.LLAMA_VOCAB_TYPE_UGM):
+            return None
+        return float(lib.llama_vocab_get_score(self.pointer, token_id))
+
+    def spelling(self, token_id: int) -> str:
+        """The token as the vocabulary writes it (`Ġthe`, `▁the`, `<0x0A>`)."""
+        self._check(token_id)
+        text: bytes = lib.llama_vocab_get_text(self.pointer, token_id)
+        return text.decode("utf-8", "replace")
 
     def ends_reply(self, token_id: int) -> bool:
         """Whether the token ends a generation (EOS, EOT, ...). Raises UsageError for an id out of range."""
@@ -142,16 +199,11 @@ class LlamaVocabulary:
 
     def special_tokens(self) -> Sequence[SpecialToken]:
         """Every control token that has a text, the longest text first."""
-        if self._special_tokens is None:
-            found = []
-            for token_id in range(self.n_tokens):
-                attributes = lib.llama_vocab_get_attr(self.pointer, token_id)
-                if attributes & CONTROL and (text := self.piece(token_id)):
-                    left = bool(attributes & lib.LLAMA_TOKEN_ATTR_LSTRIP)
-                    right = bool(attributes & lib.LLAMA_TOKEN_ATTR_RSTRIP)
-                    found.append(SpecialToken(token_id, text, left, right))
-            self._special_tokens = sorted(found, key=lambda token: -len(token.text))
-        return self._special_tokens
+        return [token for token, attributes in self._cut_out() if attributes & CONTROL]
+
+    def parsed_tokens(self, *, parse_special: bool) -> Sequence[SpecialToken]:
+        """The tokens that are cut out of a text before anything else, the longest first."""
+        return [token for token, attributes in self._cut_out() if parse_special or not attributes & CONTROL]
 
     def matched_tokens(self, *, parse_special: bool) -> Sequence[SpecialToken]:
         """Every token that llama.cpp looks for in a text before it tokenizes the rest."""
@@ -171,6 +223,20 @@ class LlamaVocabulary:
                 f"token id {token_id} is not in the vocabulary of {self.name}",
                 hint=f"its ids run from 0 to {self.n_tokens - 1}",
             )
+
+    def _cut_out(self) -> Sequence[tuple[SpecialToken, int]]:
+        """Control and user-defined tokens that have a text, with their attributes, the longest text first."""
+        if self._parsed is None:
+            found = []
+            pointer = self.pointer
+            for token_id in range(self.n_tokens):
+                attributes = lib.llama_vocab_get_attr(pointer, token_id)
+                if attributes & PARSED and (text := self.piece(token_id)):
+                    left = bool(attributes & lib.LLAMA_TOKEN_ATTR_LSTRIP)
+                    right = bool(attributes & lib.LLAMA_TOKEN_ATTR_RSTRIP)
+                    found.append((SpecialToken(token_id, text, left, right), attributes))
+            self._parsed = sorted(found, key=lambda entry: -len(entry[0].text))
+        return self._parsed
 
     def _wanted(self, asked: bool | None, default: bool, token_id: int, what: str) -> bool:
         if asked and token_id == NO_TOKEN:
