@@ -181,7 +181,7 @@ def test_tokenize_imports_only_what_it_uses(tiny_model: Path, tmp_path: Path) ->
     """Ids in a pipe need no table, no line editor and no second tokenizer."""
     modules = modules_after(["tokenize", "-m", str(tiny_model), "hello"], OUT=str(tmp_path / "modules"))
     assert "llama_cpp" in modules
-    assert not modules & {"rich", "prompt_toolkit", "tokenizers", "regex", "jinja2", "huggingface_hub"}
+    assert not modules & {"rich", "prompt_toolkit", "tokenizers", "regex", "huggingface_hub"}
 
 
 def test_the_changelog_knows_the_version() -> None:

@@ -364,7 +364,7 @@ class TestDebug:
         def broken(*_: object) -> None:
             raise ZeroDivisionError("7 / 0")
 
-        monkeypatch.setattr("llmcli.cli.tokenize.read_input", broken)
+        monkeypatch.setattr("llmcli.cli.tokenize.sources", broken)
         ran = llmcli("tokenize", "x").failed(1, "unexpected ZeroDivisionError: 7 / 0")
         assert "bug" in ran.hint
         assert "in broken" in llmcli("tokenize", "x", "--debug").stderr

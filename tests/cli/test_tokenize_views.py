@@ -79,7 +79,7 @@ class TestExplain:
         path = make_tokenizer_json(tmp_path, "wordlevel")
         ran = Program(llmcli.home)("tokenize", "--tokenizer", path, "--explain", "dog").succeeded()
         assert "WordLevel' can't be explained yet" in ran.stderr
-        assert "1 tokens" in ran.text
+        assert "1 token" in ran.text
 
 
 class TestVerifyAndCompare:

@@ -154,7 +154,9 @@ class LlamaModel:
         for user in list(self._users):
             user.close()
         if self._pointer is not None:
-            if not (self._stays_allocated or self.vocabulary.in_use):
+            # A model without a vocabulary is refused before it has this attribute.
+            vocabulary = getattr(self, "vocabulary", None)
+            if not (self._stays_allocated or (vocabulary and vocabulary.in_use)):
                 lib.llama_model_free(self._pointer)
             self._pointer = None
         if self._file is not None:
