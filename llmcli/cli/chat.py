@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as jsonlib
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -14,6 +13,7 @@ import typer
 from llmcli.cli.console import Console
 from llmcli.cli.open import decode_text, open_engine, progress, read_file, read_text
 from llmcli.cli.options import ModelRef
+from llmcli.cli.template import open_template, template_kwargs
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.errors import InputError, InterruptedByUser, UsageError
 from llmcli.settings.engine import EngineOptions
@@ -84,7 +84,8 @@ def chat(
     if turns is not None and prompt is not None:
         raise UsageError("--turns and -p can't both be given")
     system_text = _system(system, system_file)
-    kwargs = _template_kwargs(chat_template_kwargs, think)
+    kwargs: dict[str, Any] = {"enable_thinking": False} if think == "off" else {}
+    kwargs |= template_kwargs(chat_template_kwargs)
     attached = "\n\n".join(read_text(path) for path in file or ())
     on_terminal = console.reads_terminal and console.writes_terminal
     interactive = turns is None and prompt is None and on_terminal and not (json or jsonl)
@@ -157,19 +158,6 @@ def _system(text: str | None, path: str | None) -> str:
     return read_text(path) if path is not None else text or ""
 
 
-def _template_kwargs(text: str | None, think: str) -> dict[str, Any]:
-    kwargs: dict[str, Any] = {"enable_thinking": False} if think == "off" else {}
-    if text is None:
-        return kwargs
-    try:
-        given = jsonlib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"--chat-template-kwargs: not JSON: {error}") from None
-    if not isinstance(given, dict):
-        raise UsageError("--chat-template-kwargs: must be a JSON object", hint='{"enable_thinking": false}')
-    return kwargs | given
-
-
 def _conversation(
     llama: LlamaEngine,
     template_reference: str | None,
@@ -178,17 +166,8 @@ def _conversation(
     kwargs: dict[str, Any],
 ) -> Conversation:
     """A conversation with the model, in the template asked for or its own."""
-    from llmcli.chat.builtin_templates import load_template, refuse_missing_template
     from llmcli.chat.conversation import Conversation
-    from llmcli.chat.template import ChatTemplate
 
-    vocabulary, source = llama.tokenizer, llama.model.chat_template
-    bos, eos = llama.model.token_text(vocabulary.bos), llama.model.token_text(vocabulary.eos)
-    if template_reference is not None:
-        template = load_template(template_reference, bos=bos, eos=eos)
-    elif source:
-        template = ChatTemplate.from_source(source, name=llama.tokenizer.name, bos=bos, eos=eos)
-    else:
-        refuse_missing_template(llama.tokenizer.name)
+    template = open_template(llama.model, template_reference)
     llama.sampler(sampling).close()  # a grammar that does not parse is said before the first turn
     return Conversation(llama, template, sampling, abort, kwargs)

@@ -94,7 +94,7 @@ class LlamaSampler:
         context = self._context.pointer_with_logits()
         if self._grammar is None:
             return int(lib.llama_sampler_sample(chain, context, -1))
-        candidates, array = self._candidates()
+        candidates, array = self._candidates(self._context.logits())
         self._apply_grammar(candidates, array)
         lib.llama_sampler_apply(chain, ctypes.byref(array))
         if not 0 <= array.selected < array.size:
@@ -110,10 +110,13 @@ class LlamaSampler:
         lib.llama_sampler_accept(chain, token_id)
         return token_id
 
-    def stages(self) -> list[Stage]:
-        """What each sampler leaves of the current distribution, in order, down to what is drawn from."""
+    def stages(self, logits: NDArray[np.float32] | None = None) -> list[Stage]:
+        """What each sampler leaves of the distribution, in order, down to what is drawn from.
+
+        Of the engine's current one, or of the `logits` given, shape (n_vocab,).
+        """
         self._open()
-        candidates, array = self._candidates()
+        candidates, array = self._candidates(self._context.logits() if logits is None else logits)
         stages = []
         if self._grammar is not None:
             self._apply_grammar(candidates, array)
@@ -144,9 +147,8 @@ class LlamaSampler:
             raise EngineError("the sampler is closed")
         return self._chain
 
-    def _candidates(self) -> tuple[NDArray[Any], Any]:
+    def _candidates(self, logits: NDArray[np.float32]) -> tuple[NDArray[Any], Any]:
         """The whole vocabulary with its logits, as llama.cpp's samplers take it."""
-        logits = self._context.logits()
         candidates = np.zeros(len(logits), CANDIDATE)
         candidates["id"] = np.arange(len(logits), dtype=np.int32)
         candidates["logit"] = logits
