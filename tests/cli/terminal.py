@@ -21,17 +21,24 @@ PASTE_BEGINS, PASTE_ENDS = "\x1b[200~", "\x1b[201~"
 class Terminal:
     """llmcli on a terminal of 120 rows and 100 columns. A context manager; leaving it ends the program."""
 
-    def __init__(self, program: Program, *args: object, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        *args: object,
+        env: dict[str, str] | None = None,
+        rows: int = ROWS,
+        columns: int = COLUMNS,
+    ) -> None:
         self.received = b""
         """Everything that was sent to the terminal, byte for byte."""
-        self._screen = _Screen(COLUMNS, ROWS, self.send)
+        self._screen = _Screen(columns, rows, self.send)
         self._stream = pyte.ByteStream(self._screen)
         self._child = pexpect.spawn(
             sys.executable,
             ["-m", "llmcli", *map(str, one_threaded(args))],
             env=program.environ(TERM="xterm-256color") | (env or {}),
             cwd=str(program.home),
-            dimensions=(ROWS, COLUMNS),
+            dimensions=(rows, columns),
             echo=False,
         )
         self._child.delaybeforesend = None
@@ -39,6 +46,11 @@ class Terminal:
     def send(self, keys: str) -> None:
         """Press keys."""
         self._child.send(keys)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Make the terminal another size."""
+        self._screen.resize(rows, columns)
+        self._child.setwinsize(rows, columns)
 
     def line(self, text: str) -> None:
         """Type a line and send it."""
