@@ -120,16 +120,22 @@ def log_softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     >>> np.exp(log_softmax(np.array([1.0, 1.0], np.float32))).tolist()
     [0.5, 0.5]
     """
+    largest = check_logits(logits)
+    wide = logits.astype(np.float64)
+    wide -= largest
+    wide -= np.log(np.sum(np.exp(wide)))
+    return wide
+
+
+def check_logits(logits: NDArray[np.floating[Any]]) -> float:
+    """The largest logit. Raises EngineError where one is no number: it spoils every probability."""
     largest = float(logits.max())
     if not math.isfinite(largest):
         raise EngineError(
             f"the model computed {largest} for a token's logit",
             hint="its file may be damaged, or the cache types or RoPE options do not suit it",
         )
-    wide = logits.astype(np.float64)
-    wide -= largest
-    wide -= np.log(np.sum(np.exp(wide)))
-    return wide
+    return largest
 
 
 def entropy_bits(logprobs: NDArray[np.float64]) -> float:

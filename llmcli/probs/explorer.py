@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmcli.probs.distribution import Candidate, Distribution
+from llmcli.probs.distribution import Candidate, Distribution, check_logits
 from llmcli.probs.next_token import Engine, chain_stages
 from llmcli.settings.sampling import SamplingOptions
 
@@ -94,6 +94,7 @@ class Explorer:
         n = 0
         try:
             while n != self.sampling.predict and len(self._ids) < self.engine.context_size:
+                check_logits(self.engine.logits())  # llama.cpp's samplers do not
                 token_id = sampler.sample()
                 if self.engine.ends_reply(token_id):
                     return

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmcli.engine.protocol import Generator, Logits, Stage
-from llmcli.probs.distribution import Candidate, Distribution, entropy_bits, log_softmax
+from llmcli.probs.distribution import Candidate, Distribution, check_logits, entropy_bits, log_softmax
 from llmcli.probs.prompt import Prompt, continuation
 from llmcli.settings.sampling import SamplingOptions
 from llmcli.tokens.tokenizer import Tokenizer
@@ -88,7 +88,7 @@ def at_temperatures(engine: Logits, report: NextToken, temps: Sequence[float]) -
 
 
 def chain_stages(
-    engine: Generator,
+    engine: Engine,
     ids: Sequence[int],
     sampling: SamplingOptions,
     logits: NDArray[np.float32] | None = None,
@@ -97,6 +97,7 @@ def chain_stages(
 
     They walk the engine's current distribution, or that of the `logits` given.
     """
+    check_logits(engine.logits() if logits is None else logits)  # llama.cpp's samplers do not
     sampler = engine.sampler(sampling, ids)
     try:
         return sampler.stages(logits), sampler.skipped

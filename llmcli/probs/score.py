@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmcli.engine.protocol import Progress, Scorer
-from llmcli.errors import EngineError, InputError
-from llmcli.probs.distribution import LN2, log_softmax, top_ids
+from llmcli.errors import InputError
+from llmcli.probs.distribution import LN2, check_logits, log_softmax, top_ids
 from llmcli.probs.prompt import Prompt
 from llmcli.tokens.tokenizer import Tokenizer
 
@@ -155,12 +155,7 @@ def logprobs_of(rows: NDArray[np.float32], ids: Sequence[int]) -> list[float]:
 
 def _scored(at: int, token_id: int, row: NDArray[np.float32], k: int, tokenizer: Tokenizer) -> ScoredToken:
     """What a row of logits says of the token that came: a third of a millisecond at 152,000 tokens."""
-    largest = float(row.max())
-    if not math.isfinite(largest):
-        raise EngineError(
-            f"the model computed {largest} for a logit before token {at}",
-            hint="its file may be damaged, or the cache types or RoPE options do not suit it",
-        )
+    largest = check_logits(row)
     wide = row.astype(np.float64)
     wide -= largest
     np.maximum(wide, -1e4, out=wide)  # exp of it is 0 as of -inf, but 0 times it is a number

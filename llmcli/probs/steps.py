@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator as Events
 from dataclasses import dataclass, replace
 
-from llmcli.probs.distribution import Candidate, Distribution
+from llmcli.probs.distribution import Candidate, Distribution, check_logits
 from llmcli.probs.next_token import Engine
 from llmcli.probs.prompt import Prompt
 from llmcli.settings.sampling import SamplingOptions
@@ -49,6 +49,7 @@ def steps(
     try:
         yield Begun(len(ids), sampler.seed, sampler.skipped)
         for number in range(n):
+            check_logits(engine.logits())  # llama.cpp's samplers do not
             distribution = Distribution.of(engine.logits(), sampler.stages())
             token_id = sampler.sample()
             ends = engine.ends_reply(token_id)

@@ -68,9 +68,9 @@ def check_size(depth: int, width: int) -> None:
     """Raise UsageError for a tree deeper or larger than anybody could read."""
     n_nodes = sum(width**level for level in range(1, depth + 1)) if depth <= DEEPEST else 0
     if depth > DEEPEST or n_nodes > MOST_NODES:
-        size = f"{n_nodes:,} branches" if n_nodes else f"a depth of {depth}"
+        size = f"{n_nodes:,} branches are too many" if n_nodes else f"{depth} steps are too many"
         raise UsageError(
-            f"--tree {depth} --width {width}: {size} are too many",
+            f"--tree {depth} --width {width}: {size}",
             hint=f"at most {DEEPEST} steps and {MOST_NODES:,} branches",
         )
 

@@ -38,12 +38,15 @@ def stretches(prompt: Prompt) -> Iterator[tuple[bytes, str]]:
 
 
 def prompt_view(prompt: Prompt, *, colors: bool) -> Text:
-    """A templated prompt: the template's text dim, the messages' bold; without colours in ⟦ ⟧."""
+    """A templated prompt: the template's text dim, the messages' bold, or without colours in ⟦ ⟧.
+
+    Each newline is shown, too: one more or less at the end makes another prompt.
+    """
     from rich.text import Text
 
     view = Text()
     for part, origin in stretches(prompt):
-        text = safe(part.decode("utf-8", "surrogateescape"))
+        text = safe(part.decode("utf-8", "surrogateescape")).replace("\n", "↵\n")
         if colors:
             view.append(text, MESSAGE_STYLE if origin == MESSAGE else TEMPLATE_STYLE)
         else:
