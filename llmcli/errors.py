@@ -4,6 +4,7 @@
     |-- UsageError            2   the command line, a setting or an id is wrong
     |-- InputError            1   a file or a record can't be read
     |-- OutputError           1   the answer can't be written
+    |-- SaveError             1   a file that was asked for can't be written
     |-- ModelError            1   a model can't be found or loaded, or can't do what is asked
     |   `-- GgufError         1   the file is no GGUF, or a damaged one
     |-- TemplateError         1   a chat template is missing, broken, or refuses the conversation
@@ -41,6 +42,10 @@ class InputError(LlmcliError):
 
 class OutputError(LlmcliError):
     """The answer can't be written."""
+
+
+class SaveError(LlmcliError):
+    """A file that was asked for can't be written."""
 
 
 class ModelError(LlmcliError):

@@ -6,11 +6,11 @@ import os
 import tempfile
 from pathlib import Path
 
-from llmcli.errors import OutputError
+from llmcli.errors import SaveError
 
 
 def save(path: str, text: str) -> None:
-    """Write `text` beside the file and put it in its place. Raises OutputError where that can't be done."""
+    """Write `text` beside the file and put it in its place. Raises SaveError where that can't be done."""
     target = Path(path)
     try:
         if target.exists() and not target.is_file():  # a terminal, a pipe: nothing to put in its place
@@ -29,4 +29,4 @@ def save(path: str, text: str) -> None:
             beside.unlink(missing_ok=True)
             raise
     except (OSError, ValueError) as error:
-        raise OutputError(f"{path}: can't write it: {getattr(error, 'strerror', None) or error}") from None
+        raise SaveError(f"{path}: can't write it: {getattr(error, 'strerror', None) or error}") from None

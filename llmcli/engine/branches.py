@@ -24,8 +24,8 @@ class SequentialBranches:
         self._engine = engine
         self._paths: dict[int, list[int]] = {PROMPT: list(prompt)}
         self._next = PROMPT
-        self.room = max(0, engine.context_size - len(prompt))
-        self.n_cells = self.room
+        self.n_cells = max(0, engine.context_size - len(prompt))
+        self.room = 1  # a second branch takes the cache from the first, which would be evaluated again
         self.block = block
 
     def fork(self, parent: int = PROMPT) -> int:

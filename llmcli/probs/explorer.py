@@ -90,6 +90,7 @@ class Explorer:
         InterruptedByUser.
         """
         self.engine.ready(self._ids)
+        self._remember(self.engine.logits())
         sampler = self.engine.sampler(self.sampling, self._ids)
         n = 0
         try:

@@ -61,6 +61,11 @@ class Terminal:
         self.send(CTRL_C)
 
     @property
+    def pid(self) -> int:
+        """The program's process."""
+        return int(self._child.pid)
+
+    @property
     def shown(self) -> str:
         """What is on the screen, without the blanks at the ends of lines and of the screen."""
         return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
