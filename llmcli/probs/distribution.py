@@ -73,13 +73,16 @@ class Distribution:
 
     def size_of(self, mass: float) -> int:
         """How many of the most probable tokens it takes to make up `mass` together."""
-        n = len(self.logits)
-        k = 64
-        while True:
-            cumulative = np.cumsum(np.exp(self.logprobs[top_ids(self.logits, k)]))
-            if k >= n or cumulative[-1] >= mass:
-                return min(int(np.searchsorted(cumulative, mass)) + 1, n)
-            k *= 8
+        probs = np.exp(self.logprobs)
+        # A sort of the whole vocabulary takes a tenth of a second: so only the tokens of the level where
+        # the mass is reached are sorted, a level being a sixteenth of a nat.
+        levels = np.minimum((self.logprobs.max() - self.logprobs) * 16, 4095).astype(np.int64)
+        masses = np.cumsum(np.bincount(levels, probs))
+        level = min(int(np.searchsorted(masses, mass)), len(masses) - 1)
+        before = masses[level - 1] if level else 0.0
+        inside = np.cumsum(np.sort(probs[levels == level])[::-1])
+        n = int(np.count_nonzero(levels < level)) + int(np.searchsorted(before + inside, mass)) + 1
+        return min(n, len(self.logits))
 
     def top(self, k: int, tokenizer: Tokenizer) -> list[Candidate]:
         """The `k` most probable tokens, the most probable first; of equals the lower id first."""
