@@ -6,7 +6,8 @@
 
 `step` times what is computed from a row of 151,936 logits. `score` reads the same text as llama.cpp's own
 llama-perplexity, in turns, with the same context, batch and threads; memory is the peak of a process of its
-own. `tree` grows the same tree with its branches side by side and one after the other.
+own. Times are the processor's, so that neighbours on a busy machine do not count. `tree` grows the same tree
+with its branches side by side and one after the other.
 """
 
 from __future__ import annotations
@@ -95,14 +96,14 @@ def _steps(_args: argparse.Namespace) -> None:
         distribution.top(20, pieces)
         _ = distribution.entropy_bits, distribution.size_of(0.9)
 
-    print(f"{N_VOCAB:,} logits, float64, medians of 50\n\n| | ms |\n|---|---|")
+    print(f"{N_VOCAB:,} logits, float64, the best of 200\n\n| | ms |\n|---|---|")
     tasks: dict[str, Callable[[], None]] = {
         "top 20 with logprobs": ours,
         "and entropy, and how many make up 90 %": with_sums,
         "softmax and a full sort in NumPy": naive,
     }
     for name, task in tasks.items():
-        print(f"| {name} | {1e3 * median(_timed(task) for _ in range(50)):.2f} |")
+        print(f"| {name} | {1e3 * min(_wall(task) for _ in range(200)):.2f} |")
 
 
 def _scores(args: argparse.Namespace) -> None:
@@ -122,15 +123,15 @@ def _scores(args: argparse.Namespace) -> None:
             file.flush()
             for _ in range(args.rounds):
                 before = engine.n_evaluated
-                started = time.perf_counter()
+                started = time.process_time()
                 n_scored = score(engine, prompt, 10).n_scored
-                ours.append(time.perf_counter() - started)
+                ours.append(time.process_time() - started)
                 n_evaluated = engine.n_evaluated - before
                 theirs.append(_llama_perplexity(args, file.name))
     theirs_tokens = len(ids) // args.context * args.context
     rates = n_evaluated / median(ours), theirs_tokens / median(theirs)
     print(f"{args.model.stem}, {len(ids):,} tokens, context {args.context}, {args.threads} thread(s)\n")
-    print("| | tokens evaluated | seconds | tokens/s | tokens scored | scored/s |\n|---|---|---|---|---|---|")
+    print("| | evaluated | CPU seconds | evaluated/s | scored | scored/s |\n|---|---|---|---|---|---|")
     scored_theirs = len(ids) // args.context * (args.context - 1 - args.context // 2)
     for name, n, seconds, n_sc in (
         ("llmcli probs --score", n_evaluated, median(ours), n_scored),
@@ -143,22 +144,17 @@ def _scores(args: argparse.Namespace) -> None:
 
 
 def _llama_perplexity(args: argparse.Namespace, text: str) -> float:
-    """Seconds between the lines with which llama-perplexity says that it begins and that it is done."""
+    """Seconds of processor time that llama-perplexity takes, less those it takes to begin."""
     command = [args.perplexity, "-m", args.model, "-f", text, "-c", args.context, "-b", args.context]
     command += ["-t", args.threads, "-tb", args.threads]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True)
-    lines = (done.stdout + done.stderr).splitlines()
-    begin, end = (
-        next(line.split()[0] for line in lines if words in line)
-        for words in ("calculating perplexity", "Final estimate")
-    )
-    return _seconds(end) - _seconds(begin)
+    return _processor_time(command) - _processor_time([*command, "--chunks", 0])
 
 
-def _seconds(stamp: str) -> float:
-    """`1.02.345.678`: minutes, seconds, milliseconds, microseconds."""
-    minutes, seconds, milliseconds, microseconds = map(int, stamp.split("."))
-    return 60 * minutes + seconds + milliseconds / 1e3 + microseconds / 1e6
+def _processor_time(command: list[object]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(list(map(str, command)), capture_output=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def _peak(args: argparse.Namespace, tokens: int) -> int:
@@ -173,7 +169,7 @@ def _trees(args: argparse.Namespace) -> None:
     print(
         f"{args.model.stem}, a tree of {args.depth} steps and {args.width} branches, {args.threads} thread(s)"
     )
-    print("\n| branches at once | evaluated tokens | seconds |\n|---|---|---|")
+    print("\n| branches at once | evaluated tokens | CPU seconds |\n|---|---|---|")
     for n_sequences in (65, 1):
         options = EngineOptions(ctx_size=512, threads=args.threads)
         with LlamaEngine.load(args.model, options, n_sequences=n_sequences) as engine:
@@ -186,10 +182,16 @@ def _trees(args: argparse.Namespace) -> None:
             print(f"| {n_sequences - 1 or 1} | {n_evaluated} | {median(seconds):.3f} |")
 
 
-def _timed(task: Callable[[], object]) -> float:
+def _wall(task: Callable[[], object]) -> float:
     started = time.perf_counter()
     task()
     return time.perf_counter() - started
+
+
+def _timed(task: Callable[[], object]) -> float:
+    started = time.process_time()
+    task()
+    return time.process_time() - started
 
 
 if __name__ == "__main__":

@@ -170,7 +170,7 @@ def _scored(at: int, token_id: int, row: NDArray[np.float32], k: int, tokenizer:
         piece=tokenizer.piece(token_id),
         logprob=float(row[token_id]) - largest - normalizer,
         rank=int(np.count_nonzero(row > row[token_id])) + int(equals_before) + 1,
-        entropy_bits=(normalizer - float(powers @ wide) / total) / LN2 + 0.0,
+        entropy_bits=(normalizer - float(np.sum(powers * wide)) / total) / LN2 + 0.0,
         top=tuple(
             Alternative(i, tokenizer.piece(i), float(wide[i]) - normalizer, float(powers[i]) / total)
             for i in top.tolist()
