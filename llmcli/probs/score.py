@@ -116,8 +116,9 @@ def score(engine: Scorer, prompt: Prompt, k: int, *, on_progress: Progress | Non
     check_scorable(ids)
     tokens = [ScoredToken(0, ids[0], tokenizer.piece(ids[0]), None, None, None)]
     parts = windows(len(ids), engine.context_size)
+    reader = _Reader(tokenizer, k)
     for at, row in predictions(engine, ids, parts, on_progress):
-        tokens.append(_scored(at, ids[at], row, k, tokenizer))
+        tokens.append(reader.scored(at, ids[at], row))
     return Score(tuple(tokens), _n_bytes(prompt.text, tokens[0].piece), len(parts))
 
 
@@ -153,29 +154,40 @@ def logprobs_of(rows: NDArray[np.float32], ids: Sequence[int]) -> list[float]:
     return [float(log_softmax(row)[token_id]) for row, token_id in zip(rows, ids, strict=True)]
 
 
-def _scored(at: int, token_id: int, row: NDArray[np.float32], k: int, tokenizer: Tokenizer) -> ScoredToken:
-    """What a row of logits says of the token that came: a third of a millisecond at 152,000 tokens."""
-    largest = check_logits(row)
-    wide = row.astype(np.float64)
-    wide -= largest
-    np.maximum(wide, -1e4, out=wide)  # exp of it is 0 as of -inf, but 0 times it is a number
-    powers = np.exp(wide)
-    total = float(powers.sum())
-    normalizer = math.log(total)
-    equals_before = np.count_nonzero(row[:token_id] == row[token_id])
-    top = top_ids(row, k)
-    return ScoredToken(
-        index=at,
-        id=token_id,
-        piece=tokenizer.piece(token_id),
-        logprob=float(row[token_id]) - largest - normalizer,
-        rank=int(np.count_nonzero(row > row[token_id])) + int(equals_before) + 1,
-        entropy_bits=(normalizer - float(np.sum(powers * wide)) / total) / LN2 + 0.0,
-        top=tuple(
-            Alternative(i, tokenizer.piece(i), float(wide[i]) - normalizer, float(powers[i]) / total)
-            for i in top.tolist()
-        ),
-    )
+class _Reader:
+    """Reads rows of logits, in arrays that it keeps: to make new ones takes longer than the maths."""
+
+    def __init__(self, tokenizer: Tokenizer, k: int) -> None:
+        self._tokenizer, self._k = tokenizer, k
+        self._wide = np.empty(tokenizer.n_tokens)
+        self._powers = np.empty(tokenizer.n_tokens)
+
+    def scored(self, at: int, token_id: int, row: NDArray[np.float32]) -> ScoredToken:
+        """What a row, shape (n_vocab,), says of the token that came. Raises EngineError as `check_logits`."""
+        largest, wide, powers = check_logits(row), self._wide, self._powers
+        np.subtract(row, largest, out=wide, dtype=np.float64)
+        np.maximum(wide, -1e4, out=wide)  # exp of it is 0 as of -inf, but 0 times it is a number
+        np.exp(wide, out=powers)
+        total = float(powers.sum())
+        normalizer = math.log(total)
+        top = top_ids(row, self._k)
+        alternatives = zip(top.tolist(), wide[top].tolist(), powers[top].tolist(), strict=True)
+        found = tuple(
+            Alternative(i, self._tokenizer.piece(i), logit - normalizer, power / total)
+            for i, logit, power in alternatives
+        )
+        logit = row[token_id]
+        equals_before = np.count_nonzero(row[:token_id] == logit)
+        np.multiply(powers, wide, out=wide)
+        return ScoredToken(
+            index=at,
+            id=token_id,
+            piece=self._tokenizer.piece(token_id),
+            logprob=float(logit) - largest - normalizer,
+            rank=int(np.count_nonzero(row > logit) + equals_before) + 1,
+            entropy_bits=(normalizer - float(wide.sum()) / total) / LN2 + 0.0,
+            top=found,
+        )
 
 
 def _n_bytes(text: bytes, first: bytes) -> int:
