@@ -42,14 +42,15 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Distribution:
-    """What comes next, over the whole vocabulary: three arrays of the shape (n_vocab,).
+    """What comes next, over the whole vocabulary: arrays of the shape (n_vocab,).
 
-    `sampled` is the probability with which the sampler chain draws each token (0 = left out).
+    `sampled` is the probability with which the sampler chain draws each token (0 = left out); None where
+    there is no chain, and each is drawn with its own.
     """
 
     logits: NDArray[np.float32]
     logprobs: NDArray[np.float64]
-    sampled: NDArray[np.float64]
+    sampled: NDArray[np.float64] | None
 
     @classmethod
     def of(cls, logits: NDArray[np.float32], stages: Sequence[Stage] = ()) -> Distribution:
@@ -59,11 +60,10 @@ class Distribution:
         no numbers.
         """
         logprobs = log_softmax(logits)
+        sampled = None
         if stages:
             sampled = np.zeros(len(logits))
             sampled[stages[-1].ids] = stage_probs(stages[-1])
-        else:
-            sampled = np.exp(logprobs)
         return cls(logits.copy(), logprobs, sampled)
 
     @property
@@ -103,15 +103,16 @@ class Distribution:
         return self._candidate(token_id, int(np.count_nonzero(before)) + 1, total, tokenizer)
 
     def _candidate(self, token_id: int, rank: int, cumulative: float, tokenizer: Tokenizer) -> Candidate:
+        prob = float(np.exp(self.logprobs[token_id]))
         return Candidate(
             rank=rank,
             id=token_id,
             piece=tokenizer.piece(token_id),
             logit=float(self.logits[token_id]),
             logprob=float(self.logprobs[token_id]),
-            prob=float(np.exp(self.logprobs[token_id])),
+            prob=prob,
             cumulative=min(1.0, cumulative),
-            sampled_prob=float(self.sampled[token_id]),
+            sampled_prob=prob if self.sampled is None else float(self.sampled[token_id]),
         )
 
 

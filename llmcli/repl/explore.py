@@ -117,6 +117,11 @@ class _Screen:
                 self.state.busy = self.abort.is_set = False
                 self._redraw()
 
+    async def leave(self, leave: Callable[[], None]) -> None:
+        """Leave when everything that was asked for before is done."""
+        async with self._one_at_a_time:
+            leave()
+
     def generate(self) -> None:
         """Write on until the model ends the text or a key is pressed."""
         self.state.writing = True
@@ -164,14 +169,21 @@ def _keys(screen: _Screen) -> KeyBindings:
             screen.stop()
 
     @keys.add("q")
+    def _leave(event: KeyPressEvent) -> None:
+        if state.writing:
+            screen.stop()
+        else:
+            event.app.create_background_task(screen.leave(event.app.exit))
+
     @keys.add("c-c")
     @keys.add("c-d")
     @keys.add("<sigint>")
-    def _leave(event: KeyPressEvent) -> None:
+    def _interrupt(event: KeyPressEvent) -> None:
+        was_writing = state.writing
         if state.busy:
             screen.stop()
-        else:
-            event.app.exit()
+        if not was_writing:
+            event.app.create_background_task(screen.leave(event.app.exit))
 
     for name, by in (("up", -1), ("down", 1), ("pageup", -10), ("pagedown", 10)):
         bind(name, task=partial(screen.move, by))

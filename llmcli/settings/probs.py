@@ -19,7 +19,7 @@ class ProbsOptions:
     token: tuple[str, ...] = option(
         (),
         "--token",
-        parse=nonempty,
+        parse=text_value,
         repeatable=True,
         help="Show this token, too, wherever it ranks (repeatable).",
     )
