@@ -81,6 +81,13 @@ class Terminal:
             left = deadline - time.monotonic()
             assert left > 0 and self._reads(left), f"waited in vain for {what}; on the screen:\n{self.shown}"
 
+    def settles(self, quiet: float = 0.2) -> None:
+        """Read on until nothing comes for so many seconds: a screen may be drawn in several writes."""
+        before = -1
+        while len(self.received) != before:
+            before = len(self.received)
+            self._reads(quiet)
+
     def ends(self) -> int:
         """Wait for the program's end; its exit status."""
         deadline = time.monotonic() + PATIENCE

@@ -31,6 +31,7 @@ def explorer(llmcli: Program) -> Iterator[Open]:
             command = ["probs", "-i", prompt, *args]
             terminal = stack.enter_context(Terminal(llmcli, *command, rows=24, columns=columns, env=env))
             terminal.sees("leave")
+            terminal.settles()
             return terminal
 
         yield explorer
@@ -57,12 +58,14 @@ def changes(terminal: Terminal, key: str) -> None:
     before = candidates(terminal)
     terminal.send(key)
     terminal.waits(lambda: len(candidates(terminal)) == 9 and candidates(terminal) != before, "a change")
+    terminal.settles()
 
 
 def moves(terminal: Terminal, key: str, to: str) -> None:
     """Press a key and wait until the cursor is on the candidate of that number."""
     terminal.send(key)
     terminal.waits(lambda: at_cursor(terminal) == to, f"the cursor on {to}")
+    terminal.settles()
 
 
 def left_behind(terminal: Terminal) -> str:
