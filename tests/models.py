@@ -50,9 +50,12 @@ def make_model(
     pre: str = "gpt-2",
     template: str | None = CHATML,
     seed: int = 0,
+    bos: bool = False,
+    broken: bool = False,
 ) -> Path:
     """Write a llama model with random weights and ChatML's tokens to `path`; the same for the same seed.
 
+    With `bos` its vocabulary asks for a BOS before a text; one that is `broken` computes no numbers.
     With a sliding `window` it is a gemma2 model, every other layer of which sees only that many tokens back.
     """
     tokens, merges = trained_vocabulary()
@@ -87,10 +90,12 @@ def make_model(
     out.add_bos_token_id(names.index("<|endoftext|>"))
     out.add_eos_token_id(names.index("<|im_end|>"))
     out.add_eot_token_id(names.index("<|im_end|>"))
-    out.add_add_bos_token(False)
+    out.add_add_bos_token(bos)
     if template is not None:
         out.add_chat_template(template)
     tensors = _weights(len(names), width, heads, layers, seed)
+    if broken:
+        tensors["output.weight"][7] = np.nan
     if window:
         del tensors["output.weight"]  # gemma2 takes the embedding for it
         for layer in range(layers):

@@ -1,19 +1,16 @@
-"""A conversation in a JSON file, and which part of a prompt is which message's."""
+"""Which part of a prompt is which message's, and which the template's own."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from llmcli.chat.messages import ROLES, Message
-from llmcli.errors import InputError, TemplateError
+from llmcli.chat.messages import Message
+from llmcli.errors import TemplateError
 
 if TYPE_CHECKING:
     from llmcli.chat.template import ChatTemplate
-
-HINT = 'chat messages are [{"role": "user", "content": "..."}, ...], or {"messages": [...]}'
 
 
 @dataclass(frozen=True)
@@ -23,19 +20,6 @@ class Range:
     start: int
     end: int
     message: int
-
-
-def read_messages(data: bytes, name: str) -> list[Message]:
-    """The messages in a JSON file. Raises InputError naming the message that is none."""
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{name}: not JSON: {error}", hint=HINT) from None
-    if isinstance(found, dict):
-        found = found.get("messages")
-    if not isinstance(found, list) or not found:
-        raise InputError(f"{name}: no list of messages", hint=HINT)
-    return [_message(entry, f"{name}, message {number}") for number, entry in enumerate(found)]
 
 
 def message_ranges(
@@ -80,20 +64,3 @@ def _marked(content: str, mark: str) -> str:
         return content
     start = content.index(core)
     return f"{content[:start]}{mark}{core}{mark}{content[start + len(core) :]}"
-
-
-def _message(entry: Any, where: str) -> Message:
-    if not isinstance(entry, dict):
-        raise InputError(f"{where}: not a JSON object", hint=HINT)
-    role = entry.get("role")
-    if role not in ROLES:
-        raise InputError(f"{where}: its role is {role!r}", hint=f"a role is one of {', '.join(ROLES)}")
-    content = entry.get("content")
-    if isinstance(content, list):
-        texts = [part.get("text") for part in content if isinstance(part, dict)]
-        said = [text for text in texts if isinstance(text, str)]
-        content = "".join(said) if len(said) == len(content) else None
-    reasoning = entry.get("reasoning_content", "")
-    if not isinstance(content, str) or not isinstance(reasoning, str):
-        raise InputError(f"{where}: its content is no text", hint=HINT)
-    return Message(role, content, reasoning)

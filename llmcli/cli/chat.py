@@ -13,7 +13,8 @@ import typer
 
 from llmcli.cli.console import Console
 from llmcli.cli.open import decode_text, open_engine, progress, read_file, read_text
-from llmcli.cli.options import ChatTemplateKwargs, ChatTemplateRef, ModelRef, template_kwargs
+from llmcli.cli.options import ChatTemplateKwargs, ChatTemplateRef, ModelRef
+from llmcli.cli.template import open_template, template_kwargs
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.errors import InputError, InterruptedByUser, UsageError
 from llmcli.settings.engine import EngineOptions
@@ -78,7 +79,7 @@ def chat(
     if turns is not None and prompt is not None:
         raise UsageError("--turns and -p can't both be given")
     system_text = _system(system, system_file)
-    kwargs = {"enable_thinking": False} if think == "off" else {}
+    kwargs: dict[str, Any] = {"enable_thinking": False} if think == "off" else {}
     kwargs |= template_kwargs(chat_template_kwargs)
     attached = "\n\n".join(read_text(path) for path in file or ())
     on_terminal = console.reads_terminal and console.writes_terminal
@@ -160,17 +161,8 @@ def _conversation(
     kwargs: dict[str, Any],
 ) -> Conversation:
     """A conversation with the model, in the template asked for or its own."""
-    from llmcli.chat.builtin_templates import load_template, refuse_missing_template
     from llmcli.chat.conversation import Conversation
-    from llmcli.chat.template import ChatTemplate
 
-    vocabulary, source = llama.tokenizer, llama.model.chat_template
-    bos, eos = llama.model.token_text(vocabulary.bos), llama.model.token_text(vocabulary.eos)
-    if template_reference is not None:
-        template = load_template(template_reference, bos=bos, eos=eos)
-    elif source:
-        template = ChatTemplate.from_source(source, name=llama.tokenizer.name, bos=bos, eos=eos)
-    else:
-        refuse_missing_template(llama.tokenizer.name)
+    template = open_template(llama.model, template_reference)
     llama.sampler(sampling).close()  # a grammar that does not parse is said before the first turn
     return Conversation(llama, template, sampling, abort, kwargs)

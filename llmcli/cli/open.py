@@ -101,7 +101,12 @@ def open_tokenizer(
 
 @contextmanager
 def open_engine(
-    console: Console, reference: str | None, options: EngineOptions, abort: AbortFlag
+    console: Console,
+    reference: str | None,
+    options: EngineOptions,
+    abort: AbortFlag,
+    *,
+    n_sequences: int = 1,
 ) -> Iterator[LlamaEngine]:
     """A model with a context, ready to run, and SIGINT in the hands of `abort` as long as it is open."""
     path = _chosen(console, reference)
@@ -117,7 +122,9 @@ def open_engine(
         )
     with abort.installed():
         with progress(console, f"loading {path.name}") as on_progress:
-            engine = LlamaEngine.load(path, options, abort=abort, on_progress=on_progress)
+            engine = LlamaEngine.load(
+                path, options, abort=abort, on_progress=on_progress, n_sequences=n_sequences
+            )
         with engine:
             trained = engine.model.context_length
             if trained and engine.context_size > -(-trained // 256) * 256:

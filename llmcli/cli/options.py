@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Optional, cast
 
 import typer
 
 from llmcli.cli.console import ColorChoice, Console
-from llmcli.errors import UsageError
 from llmcli.settings.option import Option, build, options_of
 
 COLORS = ("auto", "always", "never")
@@ -48,19 +46,6 @@ ChatTemplateKwargs = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option("--chat-template-kwargs", metavar="JSON", help="Variables for the template."),
 ]
-
-
-def template_kwargs(text: str | None) -> dict[str, Any]:
-    """The variables that --chat-template-kwargs names. Raises UsageError for what is no JSON object."""
-    if text is None:
-        return {}
-    try:
-        given = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"--chat-template-kwargs: not JSON: {error}") from None
-    if not isinstance(given, dict):
-        raise UsageError("--chat-template-kwargs: must be a JSON object", hint='{"enable_thinking": false}')
-    return given
 
 
 def set_globals(console: Console, debug: bool, quiet: bool, color: str | None) -> None:

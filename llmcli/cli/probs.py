@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from llmcli.cli.console import Console
 from llmcli.cli.formats import chosen_format
-from llmcli.cli.open import open_engine, read_input
+from llmcli.cli.open import decode_text, open_engine, progress, read_file, read_input
 from llmcli.cli.options import ModelRef
+from llmcli.cli.template import open_template, template_kwargs, templated_prompt
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.errors import UsageError
 from llmcli.settings.engine import EngineOptions
+from llmcli.settings.probs import DEFAULT_WIDTH, ProbsOptions, mode_of
 from llmcli.settings.sampling import SamplingOptions
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llmcli.chat.messages import Message
+    from llmcli.engine.llama.engine import LlamaEngine
+    from llmcli.probs.prompt import Prompt
+
 FORMATS = ("table", "json")
+N_BRANCHES = 64
+"""Continuations held in the cache at once: beyond that, more at once gain little."""
 
 
 def probs(
@@ -23,16 +34,12 @@ def probs(
     engine: EngineOptions,
     sampling: SamplingOptions,
     sampling_given: bool,
+    shown: ProbsOptions,
     prompt: Annotated[str | None, typer.Argument(help="The text to continue; - for stdin.")] = None,
     file: Annotated[
         str | None, typer.Option("-f", "--file", metavar="FILE", help="Read the prompt from a file.")
     ] = None,
     model: ModelRef = None,
-    top: Annotated[str, typer.Option("-k", "--top", metavar="N", help="How many tokens to show.")] = "10",
-    token: Annotated[
-        list[str] | None,
-        typer.Option("--token", metavar="TEXT", help="Show this token, too, wherever it ranks (repeatable)."),
-    ] = None,
     format: Annotated[  # noqa: A002 - the flag's name
         str | None, typer.Option("--format", metavar="|".join(FORMATS), help="Default: a table.")
     ] = None,
@@ -42,25 +49,77 @@ def probs(
 
     prob is the softmax of the raw logits at temperature 1; sampled is what the sampler chain would draw from.
     """
-    from llmcli.settings.values import integer
+    mode = mode_of(shown)
+    as_json = chosen_format(format, json, FORMATS, "table") == "json"
+    if mode == "interactive" and (as_json or not (console.reads_terminal and console.writes_terminal)):
+        raise UsageError("--interactive needs a terminal, and shows no JSON")
+    if mode == "tree":
+        from llmcli.probs.tree import check_size
 
-    try:
-        k = integer(1)(top)
-    except ValueError as error:
-        raise UsageError(f"-k {top}: {error}") from None
-    chosen = chosen_format(format, json, FORMATS, "table")
+        check_size(shown.tree or 1, shown.width or DEFAULT_WIDTH)
+    prompt_of = _prompt(console, prompt, file, shown)
+    abort = AbortFlag()
+    n_sequences = 1 + N_BRANCHES if mode in ("tree", "continuations") else 1
+    with open_engine(console, model, engine, abort, n_sequences=n_sequences) as llama:
+        from llmcli.cli.probs_modes import MODES, Job
+
+        job = Job(
+            console=console,
+            llama=llama,
+            abort=abort,
+            prompt=prompt_of(llama, shown),
+            versus_prompt=None if shown.versus_prompt is None else _other_prompt(llama, shown),
+            shown=shown,
+            engine=engine,
+            sampling=sampling,
+            sampling_given=sampling_given,
+            as_json=as_json,
+        )
+        if mode not in ("score", "versus_score"):  # these evaluate a prompt in their own way
+            with progress(console, "reading the prompt") as on_progress:
+                llama.ready(job.prompt.ids(llama.tokenizer), on_progress=on_progress)
+        MODES[mode](job)
+
+
+def _prompt(
+    console: Console, prompt: str | None, file: str | None, shown: ProbsOptions
+) -> Callable[[LlamaEngine, ProbsOptions], Prompt]:
+    """Read what the prompt is made of; how to make it, once there is a model with a template."""
+    from llmcli.probs.prompt import Prompt
+
+    if shown.messages is not None:
+        if prompt is not None or file is not None:
+            raise UsageError(f"give either {'PROMPT' if file is None else '-f FILE'} or --messages, not both")
+        from llmcli.chat.message_file import read_messages
+
+        data = console.read() if shown.messages == "-" else read_file(shown.messages)
+        messages = read_messages(data, "standard input" if shown.messages == "-" else shown.messages)
+        return lambda llama, options: _templated(llama, options, messages)
     if prompt is not None and file is not None:
         raise UsageError("give either a PROMPT or -f FILE, not both")
+    if shown.interactive and prompt is None and file is None:
+        return lambda _llama, _options: Prompt.plain(b"")
     [text] = read_input(console, (prompt,) if prompt is not None else (), (file,) if file is not None else ())
-    with open_engine(console, model, engine, AbortFlag()) as llama:
-        from llmcli.probs.next_token import next_token
-        from llmcli.render.probs import as_json, as_table
+    if shown.chat:
+        return lambda llama, options: _user_message(llama, options, decode_text(text, "the prompt"))
+    return lambda _llama, _options: Prompt.plain(text)
 
-        report = next_token(llama, text, sampling, k, token or ())
-        for name in report.skipped:
-            console.note(f"notice: {name} is random itself and left out of sampled_prob")
-        if chosen == "json":
-            console.write_raw(as_json(report, llama.tokenizer.name, text, sampling))
-        else:
-            pieces = {i: llama.tokenizer.piece(i) for asked in report.asked for i in asked.ids}
-            console.rich().print(as_table(report, pieces, sampled=sampling_given))
+
+def _other_prompt(llama: LlamaEngine, shown: ProbsOptions) -> Prompt:
+    from llmcli.probs.prompt import Prompt
+    from llmcli.tokens.tokenizer import to_bytes
+
+    text = shown.versus_prompt or ""
+    return _user_message(llama, shown, text) if shown.chat else Prompt.plain(to_bytes(text))
+
+
+def _user_message(llama: LlamaEngine, shown: ProbsOptions, text: str) -> Prompt:
+    from llmcli.chat.messages import USER, Message
+
+    return _templated(llama, shown, [Message(USER, text)])
+
+
+def _templated(llama: LlamaEngine, shown: ProbsOptions, messages: list[Message]) -> Prompt:
+    template = open_template(llama.model, shown.chat_template)
+    kwargs = template_kwargs(shown.chat_template_kwargs)
+    return templated_prompt(template, messages, kwargs, llama.tokenizer)

@@ -13,8 +13,9 @@ from llmcli.cli.console import Console
 from llmcli.cli.cutting import Cutting, write_cut
 from llmcli.cli.formats import chosen_format
 from llmcli.cli.open import open_tokenizer
-from llmcli.cli.options import ChatTemplateKwargs, ChatTemplateRef, ModelRef, TokenizerRef, template_kwargs
+from llmcli.cli.options import ChatTemplateKwargs, ChatTemplateRef, ModelRef, TokenizerRef
 from llmcli.cli.streams import Records, bulk, encoded, output, sources
+from llmcli.cli.template import template_kwargs
 from llmcli.errors import UsageError
 
 if TYPE_CHECKING:

@@ -160,8 +160,9 @@ def show_messages(console: Console, tokenizer: Opened, asked: Asked, chosen: str
     """The tokens of a conversation in the model's chat template, and which message each belongs to."""
     from llmcli.chat.builtin_templates import load_template, refuse_missing_template
     from llmcli.chat.conversation import prompt_ids
+    from llmcli.chat.message_file import read_messages
     from llmcli.chat.template import ChatTemplate
-    from llmcli.chat.transcript import message_ranges, read_messages
+    from llmcli.chat.transcript import message_ranges
     from llmcli.render.messages import messages_as_json, messages_as_table
     from llmcli.render.tokens import Encoded
 

@@ -5,7 +5,8 @@ A remote server, say, generates but has no raw logits. What an engine lacks it d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -49,8 +50,11 @@ class Sampler(Protocol):
         """Draw the next id from the engine's current logits, and remember it for the penalties."""
         ...
 
-    def stages(self) -> list[Stage]:
-        """What each sampler in turn leaves of the engine's current distribution; draws nothing."""
+    def stages(self, logits: NDArray[np.float32] | None = None) -> list[Stage]:
+        """What each sampler in turn leaves of a distribution; draws nothing.
+
+        Of the engine's current one, or of that of the `logits` given, shape (n_vocab,).
+        """
         ...
 
     def close(self) -> None:
@@ -75,6 +79,96 @@ class Logits(Protocol):
 
     def logits(self) -> NDArray[np.float32]:
         """The raw scores of the next token, shape (n_vocab,): a view that dies at the next evaluation."""
+        ...
+
+
+class Scorer(Protocol):
+    """An engine that shows the raw scores after every token of a text."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's vocabulary."""
+        ...
+
+    @property
+    def context_size(self) -> int:
+        """The size of the window in tokens."""
+        ...
+
+    def rows(
+        self, wanted: Sequence[int], begin: int = 0, *, on_progress: Progress | None = None
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """The logits after each token of `wanted` from position `begin` on, block by block.
+
+        Each block is its first position and its rows, shape (n, n_vocab), which die with the next block. So
+        memory does not grow with the text. What the cache holds before `begin` is not evaluated again. Errors
+        as `Logits.ready`.
+        """
+        ...
+
+
+class Branches(Protocol):
+    """Several continuations of what is in the cache, side by side; each shares what it began as."""
+
+    @property
+    def room(self) -> int:
+        """How many branches there can be at once."""
+        ...
+
+    @property
+    def n_cells(self) -> int:
+        """How many tokens all of them together can hold beyond the prompt."""
+        ...
+
+    @property
+    def block(self) -> int:
+        """How many tokens can be evaluated at once."""
+        ...
+
+    def fork(self, parent: int = 0) -> int:
+        """A new branch that begins as `parent`; 0 is the prompt, which is never appended to."""
+        ...
+
+    def evaluate(self, tails: Sequence[tuple[int, Sequence[int]]]) -> list[NDArray[np.float32]]:
+        """Append ids to branches, at most `block` in all.
+
+        For each, the logits after each of its ids, shape (n, n_vocab), which die with the next call. Raises
+        WindowFullError, InterruptedByUser.
+        """
+        ...
+
+    def drop(self, branch: int) -> None:
+        """Give up a branch; what no other shares leaves the cache."""
+        ...
+
+
+class Brancher(Protocol):
+    """An engine that compares continuations of one prompt."""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The model's vocabulary."""
+        ...
+
+    @property
+    def context_size(self) -> int:
+        """The size of the window in tokens."""
+        ...
+
+    def ready(self, wanted: Sequence[int], *, on_progress: Progress | None = None) -> int:
+        """As for `Logits`."""
+        ...
+
+    def logits(self) -> NDArray[np.float32]:
+        """As for `Logits`."""
+        ...
+
+    def branches(self) -> AbstractContextManager[Branches]:
+        """Branches that begin as what is in the cache; gone when the block is left."""
+        ...
+
+    def ends_reply(self, token_id: int) -> bool:
+        """As for `Generator`."""
         ...
 
 

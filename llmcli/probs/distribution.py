@@ -6,14 +6,20 @@ any sampler; what the sampler chain makes of it stands beside it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmcli.engine.protocol import Stage
+from llmcli.errors import EngineError
 from llmcli.tokens.tokenizer import Tokenizer
+
+LN2 = math.log(2)
+COLUMN = 64
 
 
 @dataclass(frozen=True)
@@ -36,48 +42,51 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Distribution:
-    """What comes next, over the whole vocabulary: three arrays of the shape (n_vocab,).
+    """What comes next, over the whole vocabulary: arrays of the shape (n_vocab,).
 
-    `sampled` is the probability with which the sampler chain draws each token (0 = left out).
+    `sampled` is the probability with which the sampler chain draws each token (0 = left out); None where
+    there is no chain, and each is drawn with its own.
     """
 
     logits: NDArray[np.float32]
     logprobs: NDArray[np.float64]
-    sampled: NDArray[np.float64]
+    sampled: NDArray[np.float64] | None
 
     @classmethod
     def of(cls, logits: NDArray[np.float32], stages: Sequence[Stage] = ()) -> Distribution:
         """The distribution that `logits` stand for; `stages` are the sampler chain's, if there is one.
 
-        The logits are copied: the engine's own die at its next evaluation.
+        The logits are copied: the engine's own die at its next evaluation. Raises EngineError where they are
+        no numbers.
         """
         logprobs = log_softmax(logits)
+        sampled = None
         if stages:
             sampled = np.zeros(len(logits))
-            sampled[stages[-1].ids] = np.exp(log_softmax(stages[-1].logits))
-        else:
-            sampled = np.exp(logprobs)
+            sampled[stages[-1].ids] = stage_probs(stages[-1])
         return cls(logits.copy(), logprobs, sampled)
 
     @property
     def entropy_bits(self) -> float:
         """How uncertain the model is: 0 when sure, log2(n_vocab) when every token is as probable."""
-        finite = self.logprobs[np.isfinite(self.logprobs)]
-        return float(-np.sum(np.exp(finite) * finite) / np.log(2)) + 0.0
+        return entropy_bits(self.logprobs)
 
     def size_of(self, mass: float) -> int:
         """How many of the most probable tokens it takes to make up `mass` together."""
-        probs = np.sort(np.exp(self.logprobs))[::-1]
-        return min(int(np.searchsorted(np.cumsum(probs), mass)) + 1, len(probs))
+        probs = np.exp(self.logprobs)
+        # A sort of the whole vocabulary takes a tenth of a second: so only the tokens of the level where
+        # the mass is reached are sorted, a level being a sixteenth of a nat.
+        levels = np.minimum((self.logprobs.max() - self.logprobs) * 16, 4095).astype(np.int64)
+        masses = np.cumsum(np.bincount(levels, probs))
+        level = min(int(np.searchsorted(masses, mass)), len(masses) - 1)
+        before = masses[level - 1] if level else 0.0
+        inside = np.cumsum(np.sort(probs[levels == level])[::-1])
+        n = int(np.count_nonzero(levels < level)) + int(np.searchsorted(before + inside, mass)) + 1
+        return min(n, len(self.logits))
 
     def top(self, k: int, tokenizer: Tokenizer) -> list[Candidate]:
         """The `k` most probable tokens, the most probable first; of equals the lower id first."""
-        n = len(self.logits)
-        chosen = np.arange(n)
-        if k < n:
-            # Of 150,000 logits only those that can be among the k are sorted.
-            chosen = np.flatnonzero(self.logits >= np.partition(self.logits, n - k)[n - k])
-        ids = chosen[np.lexsort((chosen, -self.logits[chosen]))][:k]
+        ids = top_ids(self.logits, k)
         cumulative = np.cumsum(np.exp(self.logprobs[ids]))
         return [
             self._candidate(int(token_id), rank, float(total), tokenizer)
@@ -94,25 +103,71 @@ class Distribution:
         return self._candidate(token_id, int(np.count_nonzero(before)) + 1, total, tokenizer)
 
     def _candidate(self, token_id: int, rank: int, cumulative: float, tokenizer: Tokenizer) -> Candidate:
+        prob = float(np.exp(self.logprobs[token_id]))
         return Candidate(
             rank=rank,
             id=token_id,
             piece=tokenizer.piece(token_id),
             logit=float(self.logits[token_id]),
             logprob=float(self.logprobs[token_id]),
-            prob=float(np.exp(self.logprobs[token_id])),
+            prob=prob,
             cumulative=min(1.0, cumulative),
-            sampled_prob=float(self.sampled[token_id]),
+            sampled_prob=prob if self.sampled is None else float(self.sampled[token_id]),
         )
 
 
-def log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+def log_softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """The natural logarithms of the softmax, in float64: logit - log(sum(exp(logits))).
+
+    Raises EngineError where the logits are no numbers, which makes every probability none.
 
     >>> np.exp(log_softmax(np.array([1.0, 1.0], np.float32))).tolist()
     [0.5, 0.5]
     """
+    largest = check_logits(logits)
     wide = logits.astype(np.float64)
-    wide -= wide.max()
+    wide -= largest
     wide -= np.log(np.sum(np.exp(wide)))
     return wide
+
+
+def check_logits(logits: NDArray[np.floating[Any]]) -> float:
+    """The largest logit. Raises EngineError where one is no number: it spoils every probability."""
+    largest = float(logits.max())
+    if not math.isfinite(largest):
+        raise EngineError(
+            f"the model computed {largest} for a token's logit",
+            hint="its file may be damaged, or the cache types or RoPE options do not suit it",
+        )
+    return largest
+
+
+def entropy_bits(logprobs: NDArray[np.float64]) -> float:
+    """The entropy of a distribution in bits, from its natural logprobs; what is impossible adds nothing."""
+    possible = np.maximum(logprobs, -1e4)  # -inf * 0 would be no number
+    # No np.dot: its threads wait for one another where the processors have other work to do.
+    return float(-np.sum(np.exp(possible) * possible) / LN2) + 0.0
+
+
+def top_ids(logits: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """The ids of the `k` largest logits, the largest first; of equals the lower id first.
+
+    Only tokens that can be among the k are sorted. Cut into columns, the k-th largest of the columns' maxima
+    is a bound: k tokens at least reach it, and few others do. That is 20 times as fast as a partition of
+    150,000.
+    """
+    n = len(logits)
+    chosen = np.arange(n)
+    n_columns = n // COLUMN
+    if k < n_columns // 4:
+        maxima = logits[: n_columns * COLUMN].reshape(COLUMN, n_columns).max(axis=0)
+        chosen = np.flatnonzero(logits >= np.partition(maxima, n_columns - k)[n_columns - k])
+    elif k < n:
+        chosen = np.flatnonzero(logits >= np.partition(logits, n - k)[n - k])
+    return chosen[np.lexsort((chosen, -logits[chosen]))][:k]
+
+
+def stage_probs(stage: Stage) -> NDArray[np.float64]:
+    """The probabilities of a stage's survivors, in the stage's own order."""
+    probs: NDArray[np.float64] = np.exp(log_softmax(stage.logits))
+    return probs

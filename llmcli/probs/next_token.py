@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from llmcli.engine.protocol import Generator, Logits
-from llmcli.errors import InputError
-from llmcli.probs.distribution import Candidate, Distribution
+import numpy as np
+from numpy.typing import NDArray
+
+from llmcli.engine.protocol import Generator, Logits, Stage
+from llmcli.probs.distribution import Candidate, Distribution, check_logits, entropy_bits, log_softmax
+from llmcli.probs.prompt import Prompt, continuation
 from llmcli.settings.sampling import SamplingOptions
-from llmcli.tokens.tokenizer import Tokenizer, to_bytes
+from llmcli.tokens.tokenizer import Tokenizer
 
 
 class Engine(Generator, Logits, Protocol):
@@ -23,6 +26,7 @@ class Asked:
 
     text: str
     ids: tuple[int, ...]
+    pieces: tuple[bytes, ...]
     candidate: Candidate
     rejoined: bool
     """Whether writing the text behind the prompt changes the prompt's own last token."""
@@ -45,26 +49,27 @@ class NextToken:
     skipped: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class AtTemperature:
+    """The candidates of a report at one temperature, before any other sampler: `probs` in the same order."""
+
+    temp: float
+    entropy_bits: float
+    probs: tuple[float, ...]
+
+
 def next_token(
-    engine: Engine, prompt: bytes, sampling: SamplingOptions, k: int, asked: Sequence[str] = ()
+    engine: Engine, prompt: Prompt, sampling: SamplingOptions, k: int, asked: Sequence[str] = ()
 ) -> NextToken:
     """The distribution of the token after `prompt`: its `k` most probable tokens, and those asked for.
 
     Raises InputError for a prompt or an asked text without tokens, WindowFullError for one too long.
     """
     tokenizer = engine.tokenizer
-    # An EOS that a vocabulary adds would end the prompt before it was continued.
-    ids = tokenizer.encode(prompt, eos=False)
-    if not ids:
-        raise InputError("the prompt is empty, and this vocabulary has no BOS token to begin with")
+    ids = prompt.ids(tokenizer)
     engine.ready(ids)
-    sampler = engine.sampler(sampling, ids)
-    try:
-        stages = sampler.stages()
-        distribution = Distribution.of(engine.logits(), stages)
-        skipped = sampler.skipped
-    finally:
-        sampler.close()
+    stages, skipped = chain_stages(engine, ids, sampling)
+    distribution = Distribution.of(engine.logits(), stages)
     return NextToken(
         n_prompt_tokens=len(ids),
         entropy_bits=distribution.entropy_bits,
@@ -76,21 +81,45 @@ def next_token(
     )
 
 
-def _ask(text: str, prompt: bytes, distribution: Distribution, tokenizer: Tokenizer) -> Asked:
-    ids, rejoined = continuation(prompt, text, tokenizer)
-    if not ids:
-        raise InputError(f"--token {text!r} adds no token to the prompt")
-    return Asked(text, tuple(ids), distribution.candidate(ids[0], tokenizer), rejoined)
+def at_temperatures(engine: Logits, report: NextToken, temps: Sequence[float]) -> tuple[AtTemperature, ...]:
+    """What each temperature makes of a report's candidates; `engine` still has its logits."""
+    ids = [c.id for c in (*report.top, *(asked.candidate for asked in report.asked))]
+    return tuple(_at(engine.logits(), temp, ids) for temp in temps)
 
 
-def continuation(prompt: bytes, text: str, tokenizer: Tokenizer) -> tuple[list[int], bool]:
-    """The ids that `text` adds to those of `prompt`, and whether joining the two changes the prompt's own.
+def chain_stages(
+    engine: Engine,
+    ids: Sequence[int],
+    sampling: SamplingOptions,
+    logits: NDArray[np.float32] | None = None,
+) -> tuple[list[Stage], tuple[str, ...]]:
+    """The stages of the sampler chain that chat would draw from after `ids`, and the samplers left out.
 
-    Where it does, they are the ids of `text` by itself.
+    They walk the engine's current distribution, or that of the `logits` given.
     """
-    addition = to_bytes(text)
-    before = tokenizer.encode(prompt, bos=False, eos=False)
-    joined = tokenizer.encode(prompt + addition, bos=False, eos=False)
-    if joined[: len(before)] == before:
-        return joined[len(before) :], False
-    return tokenizer.encode(addition, bos=False, eos=False), True
+    check_logits(engine.logits() if logits is None else logits)  # llama.cpp's samplers do not
+    sampler = engine.sampler(sampling, ids)
+    try:
+        return sampler.stages(logits), sampler.skipped
+    finally:
+        sampler.close()
+
+
+def _at(logits: NDArray[np.float32], temp: float, ids: Sequence[int]) -> AtTemperature:
+    if temp == 0:
+        best = int(np.argmax(logits))
+        return AtTemperature(temp, 0.0, tuple(float(i == best) for i in ids))
+    # In float64 before the division: a low temperature leaves the range of 32 bits.
+    logprobs = log_softmax(logits.astype(np.float64) / temp)
+    return AtTemperature(temp, entropy_bits(logprobs), tuple(np.exp(logprobs[list(ids)]).tolist()))
+
+
+def _ask(text: str, prompt: Prompt, distribution: Distribution, tokenizer: Tokenizer) -> Asked:
+    found = continuation(prompt, text, tokenizer)
+    return Asked(
+        text,
+        found.ids,
+        tuple(map(tokenizer.piece, found.ids)),
+        distribution.candidate(found.ids[0], tokenizer),
+        found.rejoined,
+    )

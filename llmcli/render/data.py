@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 
@@ -12,6 +13,11 @@ from llmcli.render.safe import UNSAFE
 def token_data(token_id: int, piece: bytes) -> dict[str, Any]:
     """`id`, `text` for reading (U+FFFD where it is no UTF-8) and `bytes`, the truth."""
     return {"id": token_id, "text": piece.decode("utf-8", "replace"), "bytes": list(piece)}
+
+
+def number(value: float | None) -> float | None:
+    """A number for JSON, which has no infinity: null stands for it."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def to_json(data: Any, *, indent: int | None = None) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llmcli.probs.distribution import Candidate
-from llmcli.probs.next_token import Asked, NextToken
-from llmcli.render.data import to_json, token_data
+from llmcli.probs.next_token import Asked, AtTemperature, NextToken
+from llmcli.render.bars import Bar, Column, fitted_table, percent
+from llmcli.render.data import number, token_data
 from llmcli.render.tokens import visible_piece
 from llmcli.settings.sampling import SamplingOptions
 from llmcli.tokens.tokenizer import to_bytes
@@ -16,93 +17,126 @@ from llmcli.tokens.tokenizer import to_bytes
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-BAR_WIDTH = 24
-EIGHTHS = " ▏▎▍▌▋▊▉█"
 
-
-def as_json(report: NextToken, model: str, prompt: bytes, sampling: SamplingOptions) -> str:
-    """The report as one JSON object."""
-    data = {
-        "model": model,
-        "prompt": prompt.decode("utf-8", "replace"),
+def next_token_data(report: NextToken, temps: Sequence[AtTemperature] = ()) -> dict[str, Any]:
+    """The report for JSON; with temperatures, `temps` and each candidate's `temp_probs` in their order."""
+    top = [candidate_data(candidate) for candidate in report.top]
+    asked = [_asked_data(asked) for asked in report.asked]
+    data: dict[str, Any] = {
         "n_prompt_tokens": report.n_prompt_tokens,
         "entropy_bits": report.entropy_bits,
         "n_90": report.n_90,
-        "sampling": _sampling_data(sampling),
-        "top": [_candidate_data(candidate) for candidate in report.top],
-        "asked": [_asked_data(asked) for asked in report.asked],
     }
-    return to_json(data, indent=2)
+    if temps:
+        data["temps"] = [{"temp": at.temp, "entropy_bits": at.entropy_bits} for at in temps]
+        for i, row in enumerate([*top, *asked]):
+            row["temp_probs"] = [at.probs[i] for at in temps]
+    return data | {"top": top, "asked": asked}
 
 
-def as_table(report: NextToken, pieces: Mapping[int, bytes], *, sampled: bool) -> RenderableType:
-    """A row a candidate, the most probable first; `sampled` shows what the sampler chain makes of them.
-
-    `pieces` are those of the asked texts' tokens, for texts of several tokens.
-    """
+def next_token_table(report: NextToken, *, sampled: bool) -> RenderableType:
+    """A row a candidate, the most probable first; `sampled` shows what the sampler chain makes of them."""
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("rank", "id"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("token", overflow="fold")
-    for heading in ("logit", "logprob", "prob"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True, min_width=BAR_WIDTH)
-    table.add_column("cumulative", justify="right", no_wrap=True)
-    if sampled:
-        table.add_column("sampled", justify="right", no_wrap=True)
-    asked = [a.candidate for a in report.asked if a.candidate not in report.top]
-    for candidate in [*report.top, *asked]:
-        cells: list[RenderableType] = [
+    columns = [
+        Column("rank"),
+        Column("id", narrow=False),
+        Column("token", words=True),
+        Column("logit", narrow=False),
+        Column("logprob", narrow=False),
+        Column("prob"),
+        Column("", bar=True),
+        Column("cumulative", narrow=False),
+        *([Column("sampled")] if sampled else []),
+    ]
+    asked = _beside_top(report)
+    rows: list[list[RenderableType]] = [
+        [
             str(candidate.rank),
             str(candidate.id),
             Text(visible_piece(candidate.piece), "bold" if candidate in asked else ""),
             f"{candidate.logit:.3f}",
             f"{candidate.logprob:.3f}",
             percent(candidate.prob),
-            Text(bar(candidate.prob), "cyan"),
+            Bar(candidate.prob),
             percent(candidate.cumulative),
+            *([percent(candidate.sampled_prob)] if sampled else []),
         ]
-        table.add_row(*cells, *([percent(candidate.sampled_prob)] if sampled else []))
-    make_up = "1 token makes" if report.n_90 == 1 else f"{report.n_90:,} tokens make"
-    notes = [f"entropy {report.entropy_bits:.2f} bits; {make_up} up 90 %"]
+        for candidate in [*report.top, *asked]
+    ]
+    notes = [entropy_note(report)]
     if sampled:
-        notes.append("sampled = after " + ", ".join(report.chain))
-    notes += [note for a in report.asked for note in _asked_notes(a, pieces)]
-    return Group(table, Text(), *(Text(note, "dim") for note in notes))
+        notes.append("sampled = after " + ", ".join(report.chain) if report.chain else "sampled = prob")
+    notes += _asked_notes(report)
+    return Group(fitted_table(columns, rows), Text(), *(Text(note, "dim") for note in notes))
 
 
-def bar(prob: float, width: int = BAR_WIDTH) -> str:
-    """A bar of up to `width` cells, as exact as an eighth of a cell."""
-    eighths = round(prob * width * 8)
-    return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
+def temps_table(report: NextToken, temps: Sequence[AtTemperature]) -> RenderableType:
+    """A row a candidate, a column a temperature; the entropy at each below."""
+    from rich.console import Group
+    from rich.text import Text
+
+    columns = [Column("rank", narrow=False), Column("id", narrow=False), Column("token", words=True)]
+    for at in temps:
+        columns += [Column(f"T={at.temp:g}"), Column("", bar=True, narrow=False)]
+    candidates = [*report.top, *(a.candidate for a in report.asked)]
+    asked = _beside_top(report)
+    rows: list[list[RenderableType]] = []
+    for i, candidate in enumerate(candidates):
+        if i >= len(report.top) and candidate not in asked:
+            continue
+        shares: list[RenderableType] = []
+        for at in temps:
+            shares += [percent(at.probs[i]), Bar(at.probs[i])]
+        name = Text(visible_piece(candidate.piece), "bold" if candidate in asked else "")
+        rows.append([str(candidate.rank), str(candidate.id), name, *shares])
+    entropies: list[RenderableType] = []
+    for at in temps:
+        entropies += [f"{at.entropy_bits:.2f}", ""]
+    rows.append(["", "", Text("entropy, bits", "dim"), *entropies])
+    notes = [
+        "each column is the whole vocabulary's distribution at that temperature, before any other sampler"
+    ]
+    return Group(
+        fitted_table(columns, rows, narrow_below=30 + 20 * len(temps)),
+        Text(),
+        *(Text(note, "dim") for note in notes + _asked_notes(report)),
+    )
 
 
-def percent(prob: float) -> str:
-    """A probability in percent, with as many digits as a small one needs."""
-    if prob == 0:
-        return "0 %"
-    return f"{prob:.2%}".replace("%", " %") if prob >= 0.0001 else f"{100 * prob:.1e} %"
-
-
-def _candidate_data(candidate: Candidate) -> dict[str, object]:
-    data = asdict(candidate)
-    del data["piece"]
+def candidate_data(candidate: Candidate) -> dict[str, Any]:
+    """A candidate for JSON."""
+    data = {key: value for key, value in asdict(candidate).items() if key != "piece"}
+    data["logit"], data["logprob"] = number(candidate.logit), number(candidate.logprob)
     return {"rank": candidate.rank, **token_data(candidate.id, candidate.piece), **data}
 
 
-def _asked_data(asked: Asked) -> dict[str, object]:
-    return {"asked_text": asked.text, "ids": list(asked.ids), **_candidate_data(asked.candidate)}
-
-
-def _sampling_data(sampling: SamplingOptions) -> dict[str, object]:
+def sampling_data(sampling: SamplingOptions) -> dict[str, Any]:
+    """The options that shape the distribution, for JSON."""
     wanted = {k: v for k, v in asdict(sampling).items() if k not in ("predict", "stop", "seed")}
     return {
         key: value if isinstance(value, (int, float, str)) else _plain(value) for key, value in wanted.items()
     }
+
+
+def entropy_note(report: NextToken) -> str:
+    """The entropy in words, and how few tokens make up most of the probability."""
+    make_up = "1 token makes" if report.n_90 == 1 else f"{report.n_90:,} tokens make"
+    return f"entropy {report.entropy_bits:.2f} bits; {make_up} up 90 %"
+
+
+def _beside_top(report: NextToken) -> list[Candidate]:
+    """The candidates that were asked for and are not among the top ones, each once."""
+    beside: list[Candidate] = []
+    for asked in report.asked:
+        if asked.candidate not in report.top and asked.candidate not in beside:
+            beside.append(asked.candidate)
+    return beside
+
+
+def _asked_data(asked: Asked) -> dict[str, Any]:
+    return {"asked_text": asked.text, "ids": list(asked.ids), **candidate_data(asked.candidate)}
 
 
 def _plain(value: object) -> object:
@@ -113,16 +147,20 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def _asked_notes(asked: Asked, pieces: Mapping[int, bytes]) -> list[str]:
+def _asked_notes(report: NextToken) -> list[str]:
     notes = []
-    if len(asked.ids) > 1:
-        spelled = " ".join(f"{visible_piece(pieces[i])} ({i})" for i in asked.ids)
-        notes.append(
-            f"{visible_piece(to_bytes(asked.text))} is {len(asked.ids)} tokens: {spelled}; the first is shown"
-        )
-    if asked.rejoined:
-        notes.append(
-            f"behind this prompt {visible_piece(to_bytes(asked.text))} would change the prompt's last token; "
-            "it is shown as it is by itself"
-        )
+    for asked in report.asked:
+        if len(asked.ids) > 1:
+            pairs = zip(asked.pieces, asked.ids, strict=True)
+            spelled = " ".join(f"{visible_piece(piece)} ({i})" for piece, i in pairs)
+            name = visible_piece(to_bytes(asked.text))
+            notes.append(f"{name} is {len(asked.ids)} tokens: {spelled}; the first is shown")
     return notes
+
+
+def rejoined_notice(text: str) -> str:
+    """What to say of a text that would change the prompt's last token."""
+    return (
+        f"notice: behind this prompt {visible_piece(to_bytes(text))} would change the prompt's last token; "
+        "it is taken as it is by itself"
+    )

@@ -121,3 +121,12 @@ def proportions(text: str) -> tuple[float, ...]:
     if not all(math.isfinite(value) and value >= 0 for value in values):
         raise ValueError("must be numbers from 0 up, separated by commas: 3,1")
     return values
+
+
+def temperatures(text: str) -> tuple[float, ...]:
+    """Temperatures separated by commas: `0,0.5,1,2`; each 0 or at least 0.000001."""
+    one = number(1e-6, or_zero=True)
+    try:
+        return tuple(one(part) for part in text.split(","))
+    except ValueError:
+        raise ValueError("must be temperatures separated by commas: 0,0.5,1,2") from None

@@ -22,17 +22,24 @@ PASTE_BEGINS, PASTE_ENDS = "\x1b[200~", "\x1b[201~"
 class Terminal:
     """llmcli on a terminal of 120 rows and 100 columns. A context manager; leaving it ends the program."""
 
-    def __init__(self, program: Program, *args: object, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        *args: object,
+        env: dict[str, str] | None = None,
+        rows: int = ROWS,
+        columns: int = COLUMNS,
+    ) -> None:
         self.received = b""
         """Everything that was sent to the terminal, byte for byte."""
-        self._screen = _Screen(COLUMNS, ROWS, self.send)
+        self._screen = _Screen(columns, rows, self.send)
         self._stream = pyte.ByteStream(self._screen)
         self._child = pexpect.spawn(
             sys.executable,
             ["-m", "llmcli", *map(str, one_threaded(args))],
             env=program.environ(TERM="xterm-256color") | (env or {}),
             cwd=str(program.home),
-            dimensions=(ROWS, COLUMNS),
+            dimensions=(rows, columns),
             echo=False,
         )
         self._child.delaybeforesend = None
@@ -40,6 +47,11 @@ class Terminal:
     def send(self, keys: str) -> None:
         """Press keys."""
         self._child.send(keys)
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Make the terminal another size."""
+        self._screen.resize(rows, columns)
+        self._child.setwinsize(rows, columns)
 
     def line(self, text: str) -> None:
         """Type a line and send it."""
@@ -59,6 +71,11 @@ class Terminal:
         return bool(termios.tcgetattr(self._child.child_fd)[3] & termios.ICANON)
 
     @property
+    def pid(self) -> int:
+        """The program's process."""
+        return int(self._child.pid)
+
+    @property
     def shown(self) -> str:
         """What is on the screen, without the blanks at the ends of lines and of the screen."""
         return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
@@ -73,6 +90,13 @@ class Terminal:
         while not is_there():
             left = deadline - time.monotonic()
             assert left > 0 and self._reads(left), f"waited in vain for {what}; on the screen:\n{self.shown}"
+
+    def settles(self, quiet: float = 0.2) -> None:
+        """Read on until nothing comes for so many seconds: a screen may be drawn in several writes."""
+        before = -1
+        while len(self.received) != before:
+            before = len(self.received)
+            self._reads(quiet)
 
     def ends(self) -> int:
         """Wait for the program's end; its exit status."""

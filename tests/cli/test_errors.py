@@ -125,8 +125,8 @@ class TestUsage:
             (["tokenize", "--format", "xml", "x"], "--format xml: must be one of table, ids"),
             (["tokenize", "--bos", "x", "--nope"], "no such option: --nope"),
             (["tokenize", "--eos", "x", "-m"], "requires an argument"),
-            (["probs", "x", "-k", "0"], "-k 0: must be a whole number from 1 up"),
-            (["probs", "x", "-k", "ten"], "-k ten: must be a whole number"),
+            (["probs", "x", "-k", "0"], "--top 0: must be a whole number from 1 up"),
+            (["probs", "x", "-k", "ten"], "--top ten: must be a whole number"),
             (["probs", "x", "--format", "ids"], "--format ids: must be one of table, json"),
             (["probs", "x", "-f", "y"], "either a PROMPT or -f FILE"),
             (["probs", "x", "y"], "unexpected extra argument"),
@@ -222,7 +222,7 @@ class TestText:
     def test_an_empty_prompt(self, llmcli: Program) -> None:
         """Without a BOS there is nothing that something could follow."""
         llmcli("probs", "").failed(1, "the prompt is empty")
-        llmcli("probs", "x", "--token", "").failed(1, "--token '' adds no token")
+        llmcli("probs", "x", "--token", "").failed(1, "'' adds no token")
 
     @pytest.mark.parametrize("args", [["tokenize", "-f"], ["probs", "-f"], ["chat", "--turns"]])
     def test_an_input_file_that_is_not_there(self, llmcli: Program, args: list[str]) -> None:

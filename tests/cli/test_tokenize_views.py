@@ -143,12 +143,12 @@ class TestMessages:
     @pytest.mark.parametrize(
         ("data", "words"),
         [
-            ("hello", "no list of messages"),
-            ([], "no list of messages"),
-            ({"messages": 1}, "no list of messages"),
-            (["hello"], "message 0: not a JSON object"),
-            ([{"role": "wizard", "content": "x"}], "message 0: its role is 'wizard'"),
-            ([{"role": "user", "content": 3}], "message 0: its content is no text"),
+            ("hello", "holds no messages"),
+            ([], "holds no messages"),
+            ({"messages": 1}, "holds no messages"),
+            (["hello"], "message 1: not an object"),
+            ([{"role": "wizard", "content": "x"}], "message 1: the role must be one of"),
+            ([{"role": "user", "content": 3}], "message 1: its content is no text"),
         ],
     )
     def test_what_is_no_conversation(self, llmcli: Program, tmp_path: Path, data: object, words: str) -> None:
@@ -158,7 +158,7 @@ class TestMessages:
     def test_not_json(self, llmcli: Program, tmp_path: Path) -> None:
         """Text is no conversation."""
         (tmp_path / "file").write_text("hello")
-        llmcli("tokenize", "--messages", tmp_path / "file").failed(1, "not JSON")
+        llmcli("tokenize", "--messages", tmp_path / "file").failed(1, "invalid JSON")
 
     def test_without_a_template(self, llmcli: Program, tmp_path: Path) -> None:
         """A tokenizer without one needs a choice."""

@@ -145,7 +145,7 @@ class TestShift:
             assert np.isfinite(context.logits()).all()
             for token_id in ids_of(50, 1):
                 context.feed(token_id)
-            assert lib.llama_memory_seq_pos_max(context._memory, 0) == len(context.cached) - 1
+            assert lib.llama_memory_seq_pos_max(context.memory, 0) == len(context.cached) - 1
 
     def test_is_close_to_what_a_fresh_context_says(self, model: LlamaModel) -> None:
         """Shifted positions are right: the logits resemble a fresh context's, and no others'."""
@@ -274,7 +274,7 @@ class TestInterrupt:
                 if not _interrupted_at(line, abort, context, second):
                     break
                 cached = list(context.cached)
-                assert lib.llama_memory_seq_pos_max(context._memory, 0) == len(cached) - 1
+                assert lib.llama_memory_seq_pos_max(context.memory, 0) == len(cached) - 1
                 abort.is_set = False
                 context.ready([*second, 7])
                 np.testing.assert_allclose(context.logits(), expected, atol=TOLERANCE)

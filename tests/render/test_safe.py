@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmcli.render.bars import BAR_WIDTH, bar, percent
 from llmcli.render.data import to_json, token_data
-from llmcli.render.probs import BAR_WIDTH, bar, percent
 from llmcli.render.safe import safe, safe_line
 from llmcli.render.tokens import visible_piece
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -13,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmcli.engine.interrupt import AbortFlag
+from llmcli.engine.llama.adapters import apply_adapters
 from llmcli.engine.llama.library import lib, log
 from llmcli.engine.llama.model import LlamaModel
 from llmcli.engine.llama.new_context import new_context
 from llmcli.engine.plan import plan
 from llmcli.engine.protocol import Progress
-from llmcli.errors import EngineError, ModelError, UsageError, WindowFullError
-from llmcli.gguf.header import read_header
+from llmcli.errors import EngineError, UsageError, WindowFullError
 from llmcli.settings.engine import EngineOptions
 
 DECODED, NO_ROOM, ABORTED = 0, 1, 2
@@ -28,14 +27,21 @@ DECODED, NO_ROOM, ABORTED = 0, 1, 2
 SLOW = 0.05
 """Seconds after which a call into llama.cpp has to be one that Ctrl-C can end in the middle."""
 
+LOGITS_ROOM = 128 << 20
+"""Bytes of logits that one evaluation may leave: 220 rows of a vocabulary of 152,000."""
+
 
 class LlamaContext:
     """The ids in the cache and the logits after the last one. A context manager."""
 
     def __init__(
-        self, model: LlamaModel, options: EngineOptions | None = None, abort: AbortFlag | None = None
+        self,
+        model: LlamaModel,
+        options: EngineOptions | None = None,
+        abort: AbortFlag | None = None,
+        n_sequences: int = 1,
     ) -> None:
-        """Make a context.
+        """Make a context, for `n_sequences` branches at once where the model can keep them apart cheaply.
 
         Raises UsageError for options that llama.cpp would abort on, ModelError with llama.cpp's reason where
         it refuses them, InterruptedByUser on Ctrl-C.
@@ -46,17 +52,24 @@ class LlamaContext:
         self._abort = abort or AbortFlag()
         self._cached: list[int] = []
         self._has_logits = False
+        self.n_evaluated = 0
+        """How many tokens were evaluated in all."""
         options = options or EngineOptions()
         with self._abort.calling():
-            self._pointer = new_context(model, options)
+            self._pointer = new_context(model, options, n_sequences)
         model.used_by(self)
-        self._memory = lib.llama_get_memory(self._pointer)
+        self.memory: Any = lib.llama_get_memory(self._pointer)
+        """The C cache."""
         self.size: int = lib.llama_n_ctx(self._pointer)
-        self.can_shift = bool(lib.llama_memory_can_shift(self._memory)) and not self._slides()
-        self._n_vocab = model.vocabulary.n_tokens
+        self.can_shift = bool(lib.llama_memory_can_shift(self.memory)) and not self._slides()
+        self.n_vocab = model.vocabulary.n_tokens
         self._n_batch: int = lib.llama_n_batch(self._pointer)
+        n_rows: int = min(lib.llama_n_ubatch(self._pointer), LOGITS_ROOM // (4 * self.n_vocab))
+        self.block = max(1, n_rows)
+        """How many tokens `rows` evaluates at once."""
         self._tokens = (lib.llama_token * self._n_batch)()
         self._batch = lib.llama_batch_get_one(self._tokens, 1)
+        self._every_row = (ctypes.c_int8 * self.block)(*[1] * self.block)
         flag = self._abort
         # Held here: llama.cpp keeps only the address.
         self._callback = lib.ggml_abort_callback(lambda _data: flag.is_set)
@@ -64,7 +77,7 @@ class LlamaContext:
         self._is_watched = False
         self._is_slow = True
         with self._abort.calling():
-            self._apply_adapters(options)
+            apply_adapters(options.lora, model.pointer, self._pointer, self._adapters)
         if self._abort.is_set:
             self.close()
             self._abort.check()
@@ -91,38 +104,41 @@ class LlamaContext:
         nothing), InterruptedByUser on Ctrl-C (the cache then holds a beginning of `wanted`).
         """
         pointer = self.pointer
-        if not wanted:
-            raise EngineError("nothing to evaluate: the prompt has no tokens")
-        if len(wanted) > self.size:
-            raise WindowFullError(
-                f"the prompt has {len(wanted):,} tokens, the context window only {self.size:,}",
-                hint="shorten it, or ask for a larger window with -c",
-            )
+        self._check_fits(wanted)
         if self._has_logits and self._cached == list(wanted):
             return 0
-        for token_id in wanted:
-            self._check(token_id)
-        steps = plan(self._cached, wanted, may_shift and self.can_shift)
-        kept = steps.kept
-        self._has_logits = False
-        with self._abort.calling():
-            if not self._can_step_back_to(kept) or not all(
-                self._cut(start, end) for start, end in reversed(steps.cuts)
-            ):
-                self._clear()
-                kept = 0
+        kept = self._step_back(wanted, may_shift)
         # Who watches the progress wants to see it move: as often as costs nothing.
         step = lib.llama_n_ubatch(pointer) if on_progress else self._n_batch
         for start in range(kept, len(wanted), step):
-            chunk = wanted[start : start + step]
             if on_progress:
                 on_progress((start - kept) / (len(wanted) - kept))
-            self._tokens[: len(chunk)] = chunk
-            self._decode(pointer, chunk)
-            self._abort.check()
+            self._append(pointer, wanted[start : start + step])
         if on_progress:
             on_progress(1.0)
         return len(wanted) - kept
+
+    def rows(
+        self, wanted: Sequence[int], begin: int = 0, *, on_progress: Progress | None = None
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """The logits after each token of `wanted` from position `begin` on: (position, rows) block by block.
+
+        A block's rows, of the shape (n, n_vocab), are a view on llama.cpp's memory that dies with the next
+        block. What the cache holds before `begin` is not evaluated again. Errors as `ready`.
+        """
+        pointer = self.pointer
+        self._check_fits(wanted)
+        kept = self._step_back(wanted[: begin + 1], False)
+        for start in range(kept, begin, self._n_batch):
+            self._append(pointer, wanted[start : min(begin, start + self._n_batch)])
+        for start in range(begin, len(wanted), self.block):
+            if on_progress:
+                on_progress((start - kept) / (len(wanted) - kept))
+            ids = wanted[start : start + self.block]
+            self._append(pointer, ids, every_row=True)
+            yield start, self.all_logits(len(ids))
+        if on_progress:
+            on_progress(1.0)
 
     def feed(self, token_id: int) -> None:
         """Append one token and compute the next logits.
@@ -130,11 +146,11 @@ class LlamaContext:
         Raises WindowFullError when the window is full, InterruptedByUser on Ctrl-C; either way the cache is
         as it was before.
         """
-        self._check(token_id)
+        self.check_id(token_id)
         if len(self._cached) >= self.size:
             raise WindowFullError(f"the context window of {self.size:,} tokens is full")
         self._tokens[0] = token_id
-        self._decode(self.pointer, (token_id,))
+        self._decode(self.pointer, self._batch, 1, (token_id,))
 
     def logits(self) -> NDArray[np.float32]:
         """The raw scores of the next token: a view on llama.cpp's memory, shape (n_vocab,), float32.
@@ -143,7 +159,14 @@ class LlamaContext:
         """
         pointer = self.pointer_with_logits()
         address = lib.llama_get_logits_ith(pointer, -1)
-        view = np.ctypeslib.as_array(address, shape=(self._n_vocab,))
+        view = np.ctypeslib.as_array(address, shape=(self.n_vocab,))
+        view.flags.writeable = False
+        return view
+
+    def all_logits(self, n_rows: int) -> NDArray[np.float32]:
+        """The logits that the last evaluation left, shape (n_rows, n_vocab): a view as of `logits`."""
+        address = lib.llama_get_logits(self.pointer)
+        view = np.ctypeslib.as_array(address, shape=(n_rows, self.n_vocab))
         view.flags.writeable = False
         return view
 
@@ -176,18 +199,51 @@ class LlamaContext:
     def __del__(self) -> None:
         self.close()
 
-    def _check(self, token_id: int) -> None:
-        if not 0 <= token_id < self._n_vocab:
+    def check_id(self, token_id: int) -> None:
+        """Raise UsageError unless the id is in the vocabulary."""
+        if not 0 <= token_id < self.n_vocab:
             raise UsageError(
-                f"token id {token_id} is not in the vocabulary", hint=f"ids run from 0 to {self._n_vocab - 1}"
+                f"token id {token_id} is not in the vocabulary", hint=f"ids run from 0 to {self.n_vocab - 1}"
             )
+
+    def _check_fits(self, wanted: Sequence[int]) -> None:
+        if not wanted:
+            raise EngineError("nothing to evaluate: the prompt has no tokens")
+        if len(wanted) > self.size:
+            raise WindowFullError(
+                f"the prompt has {len(wanted):,} tokens, the context window only {self.size:,}",
+                hint="shorten it, or ask for a larger window with -c",
+            )
+        for token_id in wanted:
+            self.check_id(token_id)
+
+    def _step_back(self, wanted: Sequence[int], may_shift: bool) -> int:
+        """Make the cache hold a beginning of `wanted` that lacks at least its last token; how many it is."""
+        steps = plan(self._cached, wanted, may_shift and self.can_shift)
+        self._has_logits = False
+        with self._abort.calling():
+            if self._can_step_back_to(steps.kept) and all(
+                self._cut(start, end) for start, end in reversed(steps.cuts)
+            ):
+                return steps.kept
+            self._clear()
+        return 0
+
+    def _append(self, pointer: int, ids: Sequence[int], *, every_row: bool = False) -> None:
+        self._tokens[: len(ids)] = ids
+        self._batch.logits = self._every_row if every_row else None
+        try:
+            self._decode(pointer, self._batch, len(ids), ids)
+        finally:
+            self._batch.logits = None
+        self._abort.check()
 
     def _cut(self, start: int, end: int) -> bool:
         """Take [start, end) out of the cache and move up what follows; False where the model can't."""
-        if not lib.llama_memory_seq_rm(self._memory, 0, start, end):
+        if not lib.llama_memory_seq_rm(self.memory, 0, start, end):
             return False
         if end < len(self._cached):
-            lib.llama_memory_seq_add(self._memory, 0, end, -1, start - end)
+            lib.llama_memory_seq_add(self.memory, 0, end, -1, start - end)
         del self._cached[start:end]
         return True
 
@@ -200,29 +256,37 @@ class LlamaContext:
         window: int = lib.llama_model_n_swa(self._model.pointer)
         if not window or kept >= len(self._cached):
             return True
-        oldest: int = lib.llama_memory_seq_pos_min(self._memory, 0)
+        oldest: int = lib.llama_memory_seq_pos_min(self.memory, 0)
         return oldest <= max(0, kept - window)
 
     def _clear(self) -> None:
-        lib.llama_memory_clear(self._memory, True)
+        lib.llama_memory_clear(self.memory, True)
         self._cached.clear()
 
-    def _decode(self, pointer: int, ids: Sequence[int]) -> None:
-        """Evaluate the ids that stand in `self._tokens`; on failure the cache is as it was before."""
+    def evaluate(self, batch: Any, n_tokens: int) -> None:
+        """Evaluate a batch of other sequences than the one that `cached` speaks of; errors as `ready`.
+
+        On failure part of it may be in the cache.
+        """
+        self._decode(self.pointer, batch, n_tokens, ())
+
+    def _decode(self, pointer: int, batch: Any, n_tokens: int, ids: Sequence[int]) -> None:
+        """Evaluate a batch that appends `ids` to the cache; on failure our part of it is as it was before."""
         self._model.check_file()
-        self._batch.n_tokens = len(ids)
+        batch.n_tokens = n_tokens
         self._has_logits = False
         abort = self._abort
-        self._watch(pointer, len(ids) > 1 or self._is_slow)
+        self._watch(pointer, n_tokens > 1 or self._is_slow)
         started = time.perf_counter()
         # Up to the end of the block a Ctrl-C only sets the flag: the cache and our account of it stay one.
         abort.in_call = True
         try:
-            status = lib.llama_decode(pointer, self._batch)
+            status = lib.llama_decode(pointer, batch)
             if status == DECODED:
                 self._is_slow = time.perf_counter() - started > SLOW
                 self._cached.extend(ids)
-                self._has_logits = True
+                self._has_logits = bool(ids)
+                self.n_evaluated += n_tokens
                 return
             # Part of the batch may have been evaluated; we know only of what stood there before.
             self._cut_tail(len(self._cached))
@@ -232,7 +296,7 @@ class LlamaContext:
             abort.check()
         if status == NO_ROOM:
             raise WindowFullError(f"the context window of {self.size:,} tokens is full")
-        raise EngineError(f"llama.cpp could not evaluate {len(ids)} tokens: {log.reason() or status}")
+        raise EngineError(f"llama.cpp could not evaluate {n_tokens} tokens: {log.reason() or status}")
 
     def _watch(self, pointer: int, watch: bool) -> None:
         """Let llama.cpp look at the abort flag while it computes, or not.
@@ -246,27 +310,9 @@ class LlamaContext:
             lib.llama_set_abort_callback(pointer, callback, None)
 
     def _cut_tail(self, length: int) -> None:
-        if not lib.llama_memory_seq_rm(self._memory, 0, length, -1):
+        if not lib.llama_memory_seq_rm(self.memory, 0, length, -1):
             self._clear()
 
     def _slides(self) -> bool:
         """Whether the model has a sliding window: what has left it can't be brought back."""
         return bool(lib.llama_model_n_swa(self._model.pointer) > 0)
-
-    def _apply_adapters(self, options: EngineOptions) -> None:
-        if not options.lora:
-            return
-        scales = []
-        for path, scale in options.lora:
-            read_header(path)
-            log.lines.clear()
-            adapter = lib.llama_adapter_lora_init(self._model.pointer, os.fsencode(path))
-            if not adapter:  # a null pointer, not None
-                raise ModelError(
-                    f"{path}: llama.cpp can't load the adapter: {log.reason() or 'no reason given'}"
-                )
-            self._adapters.append(adapter)
-            scales.append(scale)
-        count = len(scales)
-        pointers = (lib.llama_adapter_lora_p_ctypes * count)(*self._adapters)
-        lib.llama_set_adapters_lora(self.pointer, pointers, count, (ctypes.c_float * count)(*scales))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +11,9 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 
+from llmcli.engine.branches import SequentialBranches
 from llmcli.engine.interrupt import AbortFlag
+from llmcli.engine.llama.branches import LlamaBranches
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.model import LlamaModel
 from llmcli.engine.llama.sampler import LlamaSampler
@@ -23,7 +25,7 @@ from llmcli.settings.sampling import SEEDS, SamplingOptions
 
 @dataclass
 class LlamaEngine:
-    """llama.cpp as `Logits` and `Generator`. A context manager."""
+    """llama.cpp as `Logits`, `Scorer`, `Brancher` and `Generator`. A context manager."""
 
     model: LlamaModel
     context: LlamaContext
@@ -36,12 +38,13 @@ class LlamaEngine:
         *,
         abort: AbortFlag | None = None,
         on_progress: Progress | None = None,
+        n_sequences: int = 1,
     ) -> LlamaEngine:
         """Load the model at `path` and make a context; errors as in LlamaModel and LlamaContext."""
         model = LlamaModel(path, options, abort=abort, on_progress=on_progress)
         try:
             model.check_generates()
-            return cls(model, LlamaContext(model, options, abort))
+            return cls(model, LlamaContext(model, options, abort, n_sequences))
         except BaseException:
             model.close()
             raise
@@ -72,6 +75,22 @@ class LlamaEngine:
     def logits(self) -> NDArray[np.float32]:
         """See LlamaContext.logits."""
         return self.context.logits()
+
+    @property
+    def n_evaluated(self) -> int:
+        """How many tokens were evaluated in all."""
+        return self.context.n_evaluated
+
+    def rows(
+        self, wanted: Sequence[int], begin: int = 0, *, on_progress: Progress | None = None
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """See LlamaContext.rows."""
+        return self.context.rows(wanted, begin, on_progress=on_progress)
+
+    def branches(self) -> LlamaBranches | SequentialBranches:
+        """Branches side by side where the context was made for several, else one after the other."""
+        branches = LlamaBranches(self.context)
+        return branches if branches.room else SequentialBranches(self, self.cached)
 
     def sampler(self, options: SamplingOptions, prompt: Sequence[int] = ()) -> LlamaSampler:
         """A sampler chain for one reply; without a seed in the options, with a random one."""

@@ -37,8 +37,10 @@ CACHE_TYPES = {
 UNQUANTIZED = ("f32", "f16", "bf16")
 
 
-def new_context(model: LlamaModel, options: EngineOptions) -> int:
-    """A C context for a model.
+def new_context(model: LlamaModel, options: EngineOptions, n_sequences: int = 1) -> int:
+    """A C context for a model, whose cache holds up to `n_sequences` branches of a text at once.
+
+    A model with a recurrent state would need that state once for each: it gets one sequence.
 
     Raises UsageError for options that llama.cpp would abort on, ModelError with its reason where it refuses
     them.
@@ -52,7 +54,9 @@ def new_context(model: LlamaModel, options: EngineOptions) -> int:
     params.n_ctx = size
     params.n_batch = min(options.batch_size, size)
     params.n_ubatch = min(options.ubatch_size, options.batch_size, size)
-    params.n_seq_max = 1
+    recurs = lib.llama_model_is_recurrent(model.pointer) or lib.llama_model_is_hybrid(model.pointer)
+    params.n_seq_max = 1 if recurs else n_sequences
+    params.kv_unified = params.n_seq_max > 1
     params.n_threads = options.threads or usable_processors()
     params.n_threads_batch = options.threads_batch or params.n_threads
     params.flash_attn_type = FLASH_ATTN[options.flash_attn]

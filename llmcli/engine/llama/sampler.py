@@ -102,7 +102,7 @@ class LlamaSampler:
                     hint="leave the --rope-* and --yarn-* options out; else the file is broken: get it anew",
                 )
             return token_id
-        candidates, array = self._candidates()
+        candidates, array = self._candidates(self._context.logits())
         self._apply_grammar(candidates, array)
         lib.llama_sampler_apply(chain, ctypes.byref(array))
         if not 0 <= array.selected < array.size:
@@ -118,10 +118,13 @@ class LlamaSampler:
         lib.llama_sampler_accept(chain, token_id)
         return token_id
 
-    def stages(self) -> list[Stage]:
-        """What each sampler leaves of the current distribution, in order, down to what is drawn from."""
+    def stages(self, logits: NDArray[np.float32] | None = None) -> list[Stage]:
+        """What each sampler leaves of the distribution, in order, down to what is drawn from.
+
+        Of the engine's current one, or of the `logits` given, shape (n_vocab,).
+        """
         self._open()
-        candidates, array = self._candidates()
+        candidates, array = self._candidates(self._context.logits() if logits is None else logits)
         stages = []
         if self._grammar is not None:
             self._apply_grammar(candidates, array)
@@ -152,9 +155,8 @@ class LlamaSampler:
             raise EngineError("the sampler is closed")
         return self._chain
 
-    def _candidates(self) -> tuple[NDArray[Any], Any]:
+    def _candidates(self, logits: NDArray[np.float32]) -> tuple[NDArray[Any], Any]:
         """The whole vocabulary with its logits, as llama.cpp's samplers take it."""
-        logits = self._context.logits()
         candidates = np.zeros(len(logits), CANDIDATE)
         candidates["id"] = np.arange(len(logits), dtype=np.int32)
         candidates["logit"] = logits

@@ -1,0 +1,328 @@
+"""`llmcli probs` as a user types it: what each option shows, as JSON and as a table, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from llmcli.render.bars import sparkline
+from tests.cli.program import Program
+from tests.cli.terminal import Terminal
+from tests.models import make_model
+
+TEXT = "the quick brown fox"
+TOKEN = {"id", "text", "bytes"}
+
+
+@pytest.fixture(scope="module")
+def other_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model's vocabulary with other weights."""
+    return make_model(tmp_path_factory.mktemp("models") / "other.gguf", seed=1)
+
+
+class TestJson:
+    """The keys of the contract."""
+
+    def test_chain(self, llmcli: Program) -> None:
+        """`stages`, each with its name, settings, survivors."""
+        data = llmcli("probs", TEXT, "--chain", "-k", 4, "--typical", 0.9, "--json").succeeded().json
+        names = [stage["name"] for stage in data["stages"]]
+        assert names == ["top_k", "typ_p", "top_p", "min_p", "temperature"]
+        for stage in data["stages"]:
+            assert {"name", "params", "kept", "candidates"} <= set(stage)
+            assert len(stage["candidates"]) == min(4, stage["kept"])
+            assert set(stage["candidates"][0]) == TOKEN | {"prob"}
+        drawn = llmcli("probs", TEXT, "-k", 4, "--typical", 0.9, "--json").json["top"]
+        last = {t["id"]: t["prob"] for t in data["stages"][-1]["candidates"]}
+        for candidate in drawn:
+            assert candidate["sampled_prob"] == pytest.approx(last.get(candidate["id"], 0))
+
+    def test_steps(self, llmcli: Program) -> None:
+        """`text`, and in `steps` what was chosen among what."""
+        data = llmcli("probs", TEXT, "--steps", 3, "-k", 2, "--json").succeeded().json
+        assert len(data["steps"]) == 3
+        assert all(len(step["top"]) == 2 and step["chosen"] == step["top"][0] for step in data["steps"])
+        written = b"".join(bytes(step["chosen"]["bytes"]) for step in data["steps"])
+        assert data["text"] == TEXT + written.decode("utf-8", "replace")
+        assert data["usage"]["evaluated_tokens"] == data["n_prompt_tokens"] + 2
+
+    def test_steps_with_a_seed(self, llmcli: Program) -> None:
+        """--pick sample draws as chat does: with the same seed the same tokens."""
+        args = ["probs", TEXT, "--steps", 5, "--pick", "sample", "--temp", 2, "--json"]
+        first = llmcli(*args, "--seed", 4).json
+        assert first["seed"] == 4
+        assert llmcli(*args, "--seed", 4).json["text"] == first["text"]
+        assert len({llmcli(*args, "--seed", seed).json["text"] for seed in range(6)}) > 1
+
+    def test_score(self, llmcli: Program) -> None:
+        """Sums, and each token's figures; the first has none."""
+        data = llmcli("probs", TEXT, "--score", "-k", 2, "--json").succeeded().json
+        first, *rest = data["tokens"]
+        assert first["logprob"] is None
+        keys = {"index", "logprob", "prob", "rank", "entropy_bits", "top"} | TOKEN
+        assert all(set(token) == keys and len(token["top"]) == 2 for token in rest)
+        assert data["n_tokens"] == len(data["tokens"])
+        assert data["sum_logprob"] == pytest.approx(math.fsum(token["logprob"] for token in rest))
+        assert data["perplexity"] == pytest.approx(math.exp(-data["sum_logprob"] / len(rest)))
+
+    def test_continuations(self, llmcli: Program) -> None:
+        """In the order asked for; the prompt is evaluated once."""
+        args = ["--continue", " fox", "--continue", " dog and cat"]
+        data = llmcli("probs", "the quick", *args, "--json").succeeded().json
+        keys = {"text", "n_tokens", "sum_logprob", "mean_logprob", "prob", "share"}
+        assert all(keys <= set(found) for found in data["continuations"])
+        assert [found["text"] for found in data["continuations"]] == [" fox", " dog and cat"]
+        own = sum(found["n_tokens"] - 1 for found in data["continuations"])
+        assert data["usage"]["evaluated_tokens"] == data["n_prompt_tokens"] + own
+
+    def test_tree(self, llmcli: Program) -> None:
+        """Nested, with the probability of each path."""
+        data = llmcli("probs", TEXT, "--tree", 2, "--width", 2, "--json").succeeded().json
+        assert len(data["children"]) == 2
+        for node in data["children"]:
+            assert set(node) == TOKEN | {"prob", "path_prob", "children"}
+            for child in node["children"]:
+                assert child["path_prob"] == pytest.approx(node["prob"] * child["prob"])
+        assert data["usage"]["evaluated_tokens"] == data["n_prompt_tokens"] + 2
+
+    def test_temps(self, llmcli: Program) -> None:
+        """A probability for each temperature."""
+        data = llmcli("probs", TEXT, "--temps", "0,1", "-k", 2, "--json").succeeded().json
+        assert [at["temp"] for at in data["temps"]] == [0, 1]
+        assert [c["temp_probs"] for c in data["top"]] == [
+            [1, pytest.approx(data["top"][0]["prob"])],
+            [0, pytest.approx(data["top"][1]["prob"])],
+        ]
+
+    def test_versus(self, llmcli: Program, other_model: Path) -> None:
+        """Another model, another prompt; with --score token by token."""
+        keys = {"kl_bits", "js_bits", "same_top", "movers"}
+        for args in (["--versus", other_model], ["--versus-prompt", "x fox"]):
+            data = llmcli("probs", TEXT, *args, "-k", 3, "--json").succeeded().json
+            assert keys <= set(data)
+            assert len(data["movers"]) == 3
+            scored = llmcli("probs", TEXT, *args, "--score", "--json").succeeded().json
+            assert scored["kl_bits"] == pytest.approx(
+                math.fsum(token["kl_bits"] for token in scored["tokens"]) / len(scored["tokens"])
+            )
+
+    def test_a_model_against_itself(self, llmcli: Program, tiny_model: Path) -> None:
+        """No divergence, the same top token, no movers."""
+        data = llmcli("probs", TEXT, "--versus", tiny_model, "--json").succeeded().json
+        assert (data["kl_bits"], data["same_top"], data["movers"]) == (0, True, [])
+
+
+class TestChat:
+    """--chat and --messages."""
+
+    def test_a_user_message(self, llmcli: Program) -> None:
+        """It goes through the template; the view tells the two apart."""
+        data = llmcli("probs", "--chat", "hello", "--json").succeeded().json
+        assert data["prompt"] == "<|im_start|>user\nhello<|im_end|>\n<|im_start|>assistant\n"
+        parts = [(part["text"], part["from"]) for part in data["prompt_parts"]]
+        assert parts[0] == ("<|im_start|>user\n", "template")
+        assert parts[1] == ("hello", "message")
+        assert "user↵\n⟦hello⟧<|im_end|>↵\n" in llmcli("probs", "--chat", "hello").succeeded().text
+
+    def test_a_message_can_t_be_a_role(self, llmcli: Program) -> None:
+        """What it spells stays plain text: more tokens than a special one."""
+        plain = llmcli("probs", "--chat", "hi", "--json").json["n_prompt_tokens"]
+        nasty = llmcli("probs", "--chat", "hi<|im_end|>", "--json").json["n_prompt_tokens"]
+        assert nasty > plain + 3
+
+    def test_messages(self, llmcli: Program) -> None:
+        """A file; where its last message is a reply, what comes next in that reply."""
+        path = llmcli.home / "talk.json"
+        messages = [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": [{"type": "text", "text": "user"}]},
+            {"role": "assistant", "content": "the quick"},
+        ]
+        path.write_text(json.dumps({"messages": messages}))
+        data = llmcli("probs", "--messages", path, "--json").succeeded().json
+        assert data["prompt"].endswith("<|im_start|>assistant\nthe quick")
+        own = [part["text"] for part in data["prompt_parts"] if part["from"] == "message"]
+        assert own == ["Be brief.", "user", "the quick"]
+        stdin = llmcli("probs", "--messages", "-", "--json", stdin=path.read_bytes()).succeeded().json
+        assert stdin["top"] == data["top"]
+
+    @pytest.mark.parametrize(
+        ("data", "words"),
+        [
+            (b"nope", "invalid JSON"),
+            (b"[]", "holds no messages"),
+            (b'[{"role": "bard", "content": "x"}]', "message 1: the role must be"),
+            (b'[{"role": "user", "content": 7}]', "message 1: its content is no text"),
+            (b'[{"role": "assistant", "content": "x"}]', "nothing that it replies to"),
+            (b"\xff", "not UTF-8"),
+        ],
+    )
+    def test_no_messages(self, llmcli: Program, data: bytes, words: str) -> None:
+        """What is wrong, and where."""
+        llmcli("probs", "--messages", "-", stdin=data).failed(1, words)
+
+
+class TestRefused:
+    """One error, and the right exit code."""
+
+    @pytest.mark.parametrize(
+        ("args", "words"),
+        [
+            (["--chain", "--tree", 2], "--chain and --tree can't both be given"),
+            (["--versus", "x", "--versus-prompt", "y"], "--versus and --versus-prompt"),
+            (["--score", "--steps", 2], "--steps and --score"),
+            (["--pick", "sample"], "--pick needs --steps"),
+            (["--html", "x"], "--html needs --score"),
+            (["--width", 2], "--width needs --tree"),
+            (["--chat-template", "chatml"], "--chat-template needs --chat or --messages"),
+            (["--chat", "--messages", "x"], "--chat and --messages"),
+            (["--messages", "x"], "either PROMPT or --messages"),
+            (["--token", "x", "--chain"], "--token and --chain"),
+            (["--score", "--html", "x", "--versus", "y"], "--html and --versus"),
+            (["-k", 0], "must be a whole number from 1 up"),
+            (["--temps", "1,x"], "temperatures separated by commas"),
+            (["--tree", 30], "too many"),
+            (["-i"], "needs a terminal"),
+            (["-i", "--json"], "needs a terminal"),
+            (["--format", "table", "--json"], "--json and --format table disagree"),
+        ],
+    )
+    def test_usage(self, llmcli: Program, args: list[object], words: str) -> None:
+        """What does not go together, named; before a model is loaded."""
+        llmcli("probs", TEXT, *args, "-m", "/nowhere.gguf").failed(2, words)
+
+    def test_no_prompt(self, llmcli: Program, tmp_path: Path) -> None:
+        """Without a BOS an empty prompt is an error; with one it is the beginning of every text."""
+        llmcli("probs", "").failed(1, "no BOS token to begin with")
+        bos = make_model(tmp_path / "bos.gguf", bos=True)
+        assert llmcli("probs", "", "-m", bos, "--json").succeeded().json["n_prompt_tokens"] == 1
+
+    def test_models_that_can_t(self, llmcli: Program, tmp_path: Path) -> None:
+        """An encoder, a broken model, a model with another vocabulary, one that is not there."""
+        encoder = make_model(tmp_path / "encoder.gguf", causal=False)
+        llmcli("probs", TEXT, "-m", encoder).failed(1, "does not predict the next token")
+        broken = make_model(tmp_path / "broken.gguf", broken=True)
+        for args in ([], ["--chain"], ["--steps", 2], ["--score"], ["--tree", 2], ["--continue", "x"]):
+            llmcli("probs", TEXT, "-m", broken, *args).failed(1, "the model computed nan")
+        llmcli("probs", TEXT, "--versus", "/nowhere.gguf").failed(1, "no such file")
+
+    def test_another_vocabulary(self, llmcli: Program, stories: Path) -> None:
+        """Refused, with the reason."""
+        llmcli("probs", TEXT, "--versus", stories).failed(1, "different vocabularies: 485 and 512 tokens")
+
+    def test_a_vocabulary_alone(self, llmcli: Program, vocab_files: list[Path]) -> None:
+        """It has no weights to ask."""
+        llmcli("probs", TEXT, "-m", vocab_files[0]).failed(1, "holds a vocabulary, but no weights")
+
+    def test_too_long(self, llmcli: Program) -> None:
+        """A prompt larger than the window is refused, and only scored in several windows."""
+        long = f"{TEXT} " * 200
+        llmcli("probs", long).failed(1, "the context window only 512")
+        assert llmcli("probs", long, "--score", "--json").succeeded().json["n_windows"] > 1
+
+    def test_a_page_that_can_t_be_written(self, llmcli: Program) -> None:
+        """Nothing is left behind."""
+        llmcli("probs", TEXT, "--score", "--html", "/nowhere/page.html").failed(1, "can't write it")
+
+    def test_a_text_that_changes_the_prompt(self, llmcli: Program) -> None:
+        """A notice says so, for --token and --continue."""
+        for option in ("--token", "--continue"):
+            ran = llmcli("probs", "the qui", option, "ck").succeeded()
+            assert "notice: behind this prompt ck would change the prompt's last token" in ran.stderr
+
+
+class TestTables:
+    """What a person sees."""
+
+    @pytest.mark.parametrize(
+        "args",
+        [
+            ["--token", " dog", "--temp", 1],
+            ["--temps", "0,0.5,1,2"],
+            ["--chain", "--typical", 0.9, "--top-nsigma", 3, "--repeat-penalty", 1.1],
+            ["--steps", 2],
+            ["--score"],
+            ["--continue", " fox", "--continue", " 한국어"],
+            ["--tree", 2],
+            ["--versus-prompt", "a brown fox"],
+            ["--versus-prompt", "a brown fox", "--score"],
+            ["--chat"],
+        ],
+        ids=lambda args: args[0],
+    )
+    def test_a_narrow_terminal(self, llmcli: Program, args: list[object]) -> None:
+        """At 40 columns no line is broken but those of words, and bars still have room."""
+        with Terminal(llmcli, "probs", "the quick brown fox", *args, columns=40) as terminal:
+            assert terminal.ends() == 0, terminal.shown
+        assert "…" not in terminal.shown
+        assert all(len(line) <= 40 for line in terminal.shown.splitlines())
+        rows = [line for line in terminal.shown.splitlines() if " %" in line]
+        assert rows or args[-1] == "--score"
+
+    def test_score_in_colours_and_without(self, llmcli: Program) -> None:
+        """Each token in the colour of its probability; without colours a mark behind it."""
+        with Terminal(llmcli, "probs", TEXT, "--score") as terminal:
+            assert terminal.ends() == 0
+        assert b"\x1b[1;37;41mick" in terminal.received
+        assert "below 0.1 %" not in terminal.shown
+        with Terminal(llmcli, "probs", TEXT, "--score", env={"NO_COLOR": "1"}) as terminal:
+            assert terminal.ends() == 0
+        assert "below 0.1 %" in terminal.shown
+        assert terminal.shown.splitlines()[0].startswith("the qu²")
+
+    def test_a_sparkline(self) -> None:
+        """As wide as it may be, the highest value the highest."""
+        assert sparkline([0, 1, 2, 7], 10) == "▁▂▃█"
+        assert sparkline(list(range(100)), 8) == "▁▂▃▄▅▆▇█"
+        assert sparkline([], 8) == ""
+
+    def test_steps_keep_what_was_shown(self, llmcli: Program, wide_model: Path) -> None:
+        """Ctrl-C ends the loop; the text so far is there."""
+        with llmcli.started("probs", TEXT, "-m", wide_model, "-c", 8192, "--steps", 8000) as running:
+            first = running.line()
+            running.interrupt()
+            ran = running.end(first)
+        assert ran.exit_status == 130
+        assert ran.text.splitlines()[-1].startswith(TEXT)
+        assert "error" not in ran.stderr
+
+
+class TestPage:
+    """--html."""
+
+    def test_nothing_from_outside(self, llmcli: Program) -> None:
+        """One page without scripts or addresses; what the text spells is text."""
+        nasty = "<script>alert(1)</script> & \u202e \x1b[31m"
+        assert b"wrote" not in llmcli("probs", nasty, "--score", "--html", llmcli.home / "a.html").stdout
+        page = (llmcli.home / "a.html").read_text()
+        for forbidden in ("<script", "http:", "https:", "url(", "@import", "\u202e", "\x1b", " src="):
+            assert forbidden not in page
+        assert page.startswith("<!DOCTYPE html>")
+        assert "&amp;" in page
+
+    def test_in_a_browser(self, llmcli: Program, tmp_path: Path) -> None:
+        """A real browser shows every token with its card, in light and dark."""
+        chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+        if chromium is None:
+            pytest.skip("needs chromium")
+        page = tmp_path / "page.html"
+        llmcli("probs", f"{TEXT}\n한국어 <b>", "--score", "-k", 2, "--html", page).succeeded()
+        n = len(llmcli("tokenize", f"{TEXT}\n한국어 <b>").text.split())
+        flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        done = subprocess.run(
+            [chromium, *flags, f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", page.as_uri()],
+            capture_output=True,
+            timeout=60,
+            check=True,
+        )
+        shown = done.stdout.decode()
+        assert shown.count('tabindex="0"') == n
+        assert shown.count('class="tip"') == n
+        assert "<b>" in shown  # the cards' own
+        assert "&lt;b" in shown or "&lt;" in shown
+        assert "<polyline" in shown
