@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stdout
@@ -29,6 +30,10 @@ def run() -> NoReturn:
         status = main(sys.argv[1:], console)
     except KeyboardInterrupt:
         status = INTERRUPTED
+    if threading.active_count() > 1:
+        # A thread still inside llama.cpp, as when the reader left: Python would end it in the middle of C++,
+        # which aborts the process. All output is out.
+        os._exit(status)
     sys.exit(status)
 
 
