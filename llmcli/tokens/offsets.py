@@ -118,7 +118,24 @@ def _character_starts(text: bytes) -> list[int]:
 
 
 def _align(text: bytes, pieces: Sequence[bytes], special: Sequence[bool]) -> list[tuple[int, int]]:
-    """A span of `text` for each piece: where it stands as written, else empty."""
+    """A span of `text` for each piece: where it stands as written, else empty.
+
+    A text may begin as BOS is spelled. Then the first token is an added BOS, which stands for no text, if
+    the others find their places no worse without it.
+    """
+    spans = _align_in_order(text, pieces, special)
+    if special and special[0] and pieces[0] and text.startswith(pieces[0]):
+        without = [(0, 0), *_align_in_order(text, pieces[1:], special[1:])]
+        if _n_empty(without) <= _n_empty(spans):
+            return without
+    return spans
+
+
+def _n_empty(spans: Sequence[tuple[int, int]]) -> int:
+    return sum(start == end for start, end in spans)
+
+
+def _align_in_order(text: bytes, pieces: Sequence[bytes], special: Sequence[bool]) -> list[tuple[int, int]]:
     seen, origin = _as_seen(text, pieces)
     spans = []
     at = 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from llmcli.engine.llama.model import LlamaModel
 from llmcli.tokens.offsets import Token, locate
 from llmcli.tokens.tokenizer import Tokenizer
 from tests.tokens.conftest import LOSSLESS, REAL, Vocabularies, spellable
@@ -225,3 +228,21 @@ class TestWordPiece:
         tokens = [t for t in located(vocabularies["bert-bge"], data) if not t.special]
         assert len(tokens) > 2
         assert b"".join(data[t.start : t.end] for t in tokens) == data.replace(b" ", b"")
+
+
+@pytest.mark.parametrize(
+    ("bos", "parse_special", "expected"),
+    [
+        (None, True, [(0, 0), (0, 3), (3, 4), (4, 5)]),
+        (False, True, [(0, 3), (3, 4), (4, 5)]),
+        (None, False, [(0, 0), (0, 0), (0, 1), (1, 2), (2, 3), (3, 4), (4, 5)]),
+    ],
+)
+def test_a_text_that_begins_as_bos_is_spelled(
+    stories: Path, bos: bool | None, parse_special: bool, expected: list[tuple[int, int]]
+) -> None:
+    """The BOS that is added stands for no text, the one in the text for its spelling."""
+    with LlamaModel(stories, vocab_only=True) as model:
+        ids = model.vocabulary.encode(b"<s>ab", bos=bos, parse_special=parse_special)
+        spans = [(token.start, token.end) for token in locate(model.vocabulary, b"<s>ab", ids)]
+    assert spans == expected
