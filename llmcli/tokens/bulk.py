@@ -45,7 +45,7 @@ class GgufTokenizer(Tokenizer, Protocol):
         """The file's header."""
         ...
 
-    def matched_tokens(self, *, parse_special: bool) -> Sequence[SpecialToken]:
+    def parsed_tokens(self, *, parse_special: bool) -> Sequence[SpecialToken]:
         """Every token that is looked for in a text before anything else, by its text."""
         ...
 
@@ -196,7 +196,7 @@ def gguf_bulk_encoder(
 def ways_of(tokenizer: GgufTokenizer, *, parse_special: bool) -> Ways:
     """What may be done with the texts of a GGUF file's vocabulary."""
     header = tokenizer.header()
-    specials = [token for token in tokenizer.matched_tokens(parse_special=parse_special) if token.text]
+    specials = tokenizer.parsed_tokens(parse_special=parse_special)
     worth = WORTH_BUILDING.get(str(header.metadata.get("tokenizer.ggml.pre")), WORTH_BUILDING_LARGE)
     texts = [special.text for special in specials]
     return Ways(_cuts(tokenizer, header, specials), lambda: fast_bpe(header, texts), worth)

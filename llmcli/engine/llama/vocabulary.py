@@ -26,8 +26,6 @@ Result = TypeVar("Result")
 
 NO_TOKEN = -1
 INT32_MIN = -(2**31)
-MATCHED = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN | lib.LLAMA_TOKEN_ATTR_USER_DEFINED
-"""What llama.cpp finds in a text before anything else, where special tokens are parsed."""
 CONTROL = lib.LLAMA_TOKEN_ATTR_CONTROL | lib.LLAMA_TOKEN_ATTR_UNKNOWN
 """What llama.cpp parses only on request; user-defined tokens it always parses."""
 PARSED = CONTROL | lib.LLAMA_TOKEN_ATTR_USER_DEFINED
@@ -204,18 +202,6 @@ class LlamaVocabulary:
     def parsed_tokens(self, *, parse_special: bool) -> Sequence[SpecialToken]:
         """The tokens that are cut out of a text before anything else, the longest first."""
         return [token for token, attributes in self._cut_out() if parse_special or not attributes & CONTROL]
-
-    def matched_tokens(self, *, parse_special: bool) -> Sequence[SpecialToken]:
-        """Every token that llama.cpp looks for in a text before it tokenizes the rest."""
-        vocab, wanted = self.pointer, MATCHED if parse_special else lib.LLAMA_TOKEN_ATTR_USER_DEFINED
-        found = []
-        for token_id in range(self.n_tokens):
-            attributes = lib.llama_vocab_get_attr(vocab, token_id)
-            if attributes & wanted:
-                left = bool(attributes & lib.LLAMA_TOKEN_ATTR_LSTRIP)
-                right = bool(attributes & lib.LLAMA_TOKEN_ATTR_RSTRIP)
-                found.append(SpecialToken(token_id, lib.llama_vocab_get_text(vocab, token_id), left, right))
-        return found
 
     def _check(self, token_id: int) -> None:
         if not 0 <= token_id < self.n_tokens:
