@@ -7,6 +7,7 @@ from typing import Any
 
 from llmcli.chat.messages import ROLES, Message
 from llmcli.errors import InputError
+from llmcli.tokens.tokenizer import to_bytes
 
 HINT = '[{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]'
 
@@ -48,4 +49,6 @@ def _message(entry: Any, where: str) -> Message:
     reasoning = entry.get("reasoning_content") or entry.get("reasoning") or ""
     if not isinstance(reasoning, str):
         raise InputError(f"{where}: its reasoning is no text", hint=HINT)
+    for text in (content, reasoning):
+        to_bytes(text, where)
     return Message(role, content, reasoning)

@@ -88,6 +88,10 @@ def _prompt(
     from llmcli.probs.prompt import Prompt
 
     if shown.messages is not None:
+        if shown.versus_prompt is not None:
+            raise UsageError(
+                "--messages and --versus-prompt can't both be given", hint="--chat takes both prompts"
+            )
         if prompt is not None or file is not None:
             raise UsageError(f"give either {'PROMPT' if file is None else '-f FILE'} or --messages, not both")
         from llmcli.chat.message_file import read_messages

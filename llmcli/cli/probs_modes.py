@@ -130,6 +130,8 @@ def _steps(job: Job) -> None:
                 job.abort.check()
         except InterruptedByUser:
             was_interrupted = True
+    if len(done) < n and done and not done[-1].ends and not was_interrupted:
+        job.console.note(f"notice: the window of {job.llama.context_size:,} tokens is full")
     generated = _generated(job, [step.chosen.id for step in done])
     if job.as_json:
         job.show(steps_data(begun, done, job.prompt.text + generated), str)

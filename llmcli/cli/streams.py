@@ -152,6 +152,8 @@ def _stdin(console: Console) -> Source:
 
 def _size(path: str) -> int:
     """The size of a regular file, 0 of anything else that can be read. Raises InputError."""
+    if not path:
+        raise InputError("a file's name is empty")
     try:
         found = Path(path).stat()
     except (OSError, ValueError) as error:

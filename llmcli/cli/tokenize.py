@@ -115,15 +115,21 @@ def tokenize(
     asked = views.Asked(
         explain, tuple(compare or ()), verify, messages, chat_template, template_kwargs(chat_template_kwargs)
     )
+    records = Records.asked_for(lines=lines, field=jsonl, null=null, on_error=on_error)
+    cutting = Cutting.asked_for(truncate, chunk, overlap, tail=tail)
     if asked:
+        if records.are_many or cutting is not None or output_file is not None:
+            raise UsageError(
+                f"{asked.flags[0]} shows a whole text: it takes no -o, no records and no cutting"
+            )
         chosen = chosen_format(format, json, views.FORMATS, "table")
         opened = partial(open_tokenizer, console, model, tokenizer)
         views.show(
             console, asked, opened, text or (), file or (), views.Added(parse_special, bos, eos), chosen
         )
         return
-    records = Records.asked_for(lines=lines, field=jsonl, null=null, on_error=on_error)
-    cutting = Cutting.asked_for(truncate, chunk, overlap, tail=tail)
+    if chat_template is not None or chat_template_kwargs is not None:
+        raise UsageError("--chat-template goes with --messages FILE")
     chosen = _format(console, format, output_file, json=json, cuts=cutting is not None)
     streams = sources(console, text or (), file or ())
     with open_tokenizer(console, model, tokenizer) as vocabulary:

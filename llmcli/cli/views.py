@@ -41,7 +41,18 @@ class Asked:
     template_kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return self.explain or bool(self.compare) or self.verify is not None or self.messages is not None
+        return bool(self.flags)
+
+    @property
+    def flags(self) -> list[str]:
+        """The flags of the views that are asked for."""
+        given = {
+            "--explain": self.explain,
+            "--compare": bool(self.compare),
+            "--verify": self.verify is not None,
+            "--messages": self.messages is not None,
+        }
+        return [flag for flag, is_given in given.items() if is_given]
 
 
 def show(
@@ -54,18 +65,8 @@ def show(
     chosen: str,
 ) -> None:
     """The view that is asked for. Raises UsageError where it is not one."""
-    wanted = [
-        flag
-        for flag, given in (
-            ("--explain", asked.explain),
-            ("--compare", bool(asked.compare)),
-            ("--verify", asked.verify is not None),
-            ("--messages", asked.messages is not None),
-        )
-        if given
-    ]
-    if len(wanted) > 1:
-        raise UsageError(f"{' and '.join(wanted)} can't be given together", hint="ask for one at a time")
+    if len(asked.flags) > 1:
+        raise UsageError(f"{' and '.join(asked.flags)} can't be given together", hint="ask for one at a time")
     if asked.messages is not None and (texts or files):
         raise UsageError("--messages takes no TEXT and no -f FILE", hint="the text is in the messages")
     # A vocabulary is checked with a text of our own unless there is one.

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llmcli.errors import WindowFullError
 from llmcli.probs.distribution import Candidate, Distribution, check_logits
 from llmcli.probs.next_token import Engine, chain_stages
 from llmcli.settings.sampling import SamplingOptions
@@ -63,6 +64,7 @@ class Explorer:
 
     def choose(self, token_id: int) -> None:
         """Append a token. On an error, as of `distribution`, the walk stands where it stood."""
+        self._check_room()
         before = self.path
         self._append(token_id)
         try:
@@ -86,19 +88,20 @@ class Explorer:
     def generate(self) -> Events[int, None, None]:
         """Draw one token after another from the sampler chain and append it, until the model ends the text.
 
-        Or until the window is full, or `predict` tokens are there. Each id as it comes. Raises
-        InterruptedByUser.
+        Or until `predict` tokens are there. Each id as it comes. Raises WindowFullError where the window is
+        full, InterruptedByUser on Ctrl-C.
         """
         self.engine.ready(self._ids)
         self._remember(self.engine.logits())
         sampler = self.engine.sampler(self.sampling, self._ids)
         n = 0
         try:
-            while n != self.sampling.predict and len(self._ids) < self.engine.context_size:
+            while n != self.sampling.predict:
                 check_logits(self.engine.logits())  # llama.cpp's samplers do not
                 token_id = sampler.sample()
                 if self.engine.ends_reply(token_id):
                     return
+                self._check_room()
                 self.engine.feed(token_id)
                 self._append(token_id)
                 self._remember(self.engine.logits())
@@ -114,6 +117,10 @@ class Explorer:
     @property
     def _ids(self) -> list[int]:
         return [*self.prompt, *self.path]
+
+    def _check_room(self) -> None:
+        if len(self._ids) >= self.engine.context_size:
+            raise WindowFullError(f"the window of {self.engine.context_size:,} tokens is full")
 
     def _append(self, token_id: int) -> None:
         tried = self._tried.setdefault(self.path, [])

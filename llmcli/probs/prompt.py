@@ -89,7 +89,16 @@ def continuation(prompt: Prompt, text: str, tokenizer: Tokenizer) -> Continuatio
     rejoined = joined[: len(before)] != before
     ids: Sequence[int] = joined[len(before) :]
     if rejoined:
-        ids = tokenizer.encode(addition, bos=False, eos=False)
+        ids = _by_itself(addition, tokenizer)
     if not ids:
         raise InputError(f"{text!r} adds no token to the prompt")
     return Continuation(text, tuple(ids), rejoined)
+
+
+def _by_itself(text: bytes, tokenizer: Tokenizer) -> list[int]:
+    """The ids of `text` in the middle of another, whatever that is."""
+    if not tokenizer.adds_space_prefix:
+        return tokenizer.encode(text, bos=False, eos=False)
+    # At the beginning SentencePiece puts a space before it that nobody wrote; behind a newline it does not.
+    line = tokenizer.encode(b"\n", bos=False, eos=False)
+    return tokenizer.encode(b"\n" + text, bos=False, eos=False)[len(line) :]

@@ -74,8 +74,7 @@ class Score:
     @property
     def perplexity(self) -> float:
         """exp(-mean logprob): among how many equally probable tokens the model was as uncertain."""
-        mean = -self.sum_logprob / self.n_scored
-        return math.exp(mean) if mean < 700 else math.inf
+        return perplexity(self.sum_logprob, self.n_scored)
 
     @property
     def bits_per_byte(self) -> float | None:
@@ -119,7 +118,15 @@ def score(engine: Scorer, prompt: Prompt, k: int, *, on_progress: Progress | Non
     reader = _Reader(tokenizer, k)
     for at, row in predictions(engine, ids, parts, on_progress):
         tokens.append(reader.scored(at, ids[at], row))
-    return Score(tuple(tokens), _n_bytes(prompt.text, tokens[0].piece), len(parts))
+    has_bos = len(ids) > len(prompt.own_ids(tokenizer))
+    n_bytes = len(prompt.text) if has_bos else _n_bytes_behind(prompt.text, tokens[0].piece)
+    return Score(tuple(tokens), n_bytes, len(parts))
+
+
+def perplexity(sum_logprob: float, n_tokens: int) -> float:
+    """exp(-mean logprob); infinite where that leaves the range of floats."""
+    mean = -sum_logprob / n_tokens
+    return math.exp(mean) if mean < 700 else math.inf
 
 
 def check_scorable(ids: Sequence[int]) -> None:
@@ -190,8 +197,8 @@ class _Reader:
         )
 
 
-def _n_bytes(text: bytes, first: bytes) -> int:
-    """The text's bytes without those of its first token, which has no logprob; a BOS has none of them."""
+def _n_bytes_behind(text: bytes, first: bytes) -> int:
+    """The text's bytes without those of its first token, which has no logprob."""
     for piece in (first, first.removeprefix(b" ")):
         if text.startswith(piece):
             return len(text) - len(piece)

@@ -17,7 +17,7 @@ from llmcli.engine.protocol import Progress, Scorer
 from llmcli.errors import InputError, ModelError, WindowFullError
 from llmcli.probs.distribution import LN2, log_softmax
 from llmcli.probs.prompt import Prompt
-from llmcli.probs.score import Window, check_scorable, predictions, windows
+from llmcli.probs.score import Window, check_scorable, perplexity, predictions, windows
 from llmcli.tokens.tokenizer import Tokenizer
 
 
@@ -77,8 +77,8 @@ class VersusScore:
         """exp(-mean logprob) under the one and under the other."""
         n = len(self.tokens)
         return (
-            math.exp(-math.fsum(token.logprob for token in self.tokens) / n),
-            math.exp(-math.fsum(token.versus_logprob for token in self.tokens) / n),
+            perplexity(math.fsum(token.logprob for token in self.tokens), n),
+            perplexity(math.fsum(token.versus_logprob for token in self.tokens), n),
         )
 
 

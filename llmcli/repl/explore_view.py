@@ -5,6 +5,7 @@ A pure function from the state and the terminal's size to what stands on the scr
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -56,10 +57,11 @@ def frame(state: State, columns: int, rows: int) -> Fragments:
 
 def _text_lines(state: State, columns: int) -> list[Fragments]:
     """The text so far, folded: the prompt plain, what was chosen bold, its last token underlined."""
-    decode = (state.prompt + b"".join(state.chosen)).decode("utf-8", "surrogateescape")
-    prompt = state.prompt.decode("utf-8", "surrogateescape")
+    # A character that begins in the prompt and ends in what was chosen counts as chosen.
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    prompt = decoder.decode(state.prompt)
     last = state.chosen[-1].decode("utf-8", "surrogateescape") if state.chosen else ""
-    written = decode[len(prompt) :]
+    written = decoder.decode(b"".join(state.chosen), True)
     middle = written[: len(written) - len(last)] if written.endswith(last) else written
     stretches = [("", prompt), ("bold", middle), ("bold underline", written[len(middle) :])]
     return _folded([(style, safe(text)) for style, text in stretches], columns)

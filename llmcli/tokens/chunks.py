@@ -55,9 +55,7 @@ def chunks(
     tokens = _own_tokens(tokenizer, text, parse_special)
     first = 0
     while first < len(tokens):
-        last = min(first + size, len(tokens))
-        while last > first and not _between_characters(tokens, last):
-            last -= 1
+        last = _last(tokens, first, size)
         if last == first:
             raise InputError(
                 f"the character at byte {tokens[first].start} has more than {size} tokens",
@@ -65,24 +63,34 @@ def chunks(
             )
         start = tokens[first].start if first else 0
         end = tokens[last].start if last < len(tokens) else len(text)
-        yield Chunk(text[start:end], start, end, last - first)
+        if start < end:  # the space that SentencePiece puts before a text is none of it
+            yield Chunk(text[start:end], start, end, last - first)
         if last == len(tokens):
             return
-        back = last - overlap
+        back = max(first, last - overlap)
         while back > first and not _between_characters(tokens, back):
             back -= 1
-        # A token may stand for no bytes: each chunk begins further on in the text than the last.
-        while back < last and (tokens[back].start <= start or not _between_characters(tokens, back)):
+        # Each chunk begins and ends further on in the text than the last one.
+        while back < last and (
+            tokens[back].start <= start
+            or not _between_characters(tokens, back)
+            or _last(tokens, back, size) <= last
+        ):
             back += 1
         first = back
 
 
+def _last(tokens: Sequence[Token], first: int, size: int) -> int:
+    """Where a chunk from the token `first` on ends: after `size` tokens, or before a character cut in two."""
+    last = min(first + size, len(tokens))
+    while last > first and not _between_characters(tokens, last):
+        last -= 1
+    return last
+
+
 def _own_tokens(tokenizer: Tokenizer, text: bytes, parse_special: bool) -> list[Token]:
     """The text's tokens with their places, without what the vocabulary adds before and after it."""
-    tokens = locate(tokenizer, text, tokenizer.encode(text, parse_special=parse_special))
-    n_lead = len(tokenizer.encode(b"", eos=False))
-    n_tail = len(tokenizer.encode(b"", bos=False))
-    return tokens[n_lead : len(tokens) - n_tail]
+    return locate(tokenizer, text, tokenizer.encode(text, parse_special=parse_special, bos=False, eos=False))
 
 
 def _between_characters(tokens: Sequence[Token], at: int) -> bool:

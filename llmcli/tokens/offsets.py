@@ -153,7 +153,7 @@ def _as_seen(text: bytes, pieces: Sequence[bytes]) -> tuple[bytes, Sequence[int]
     """
     unchanged = range(len(text) + 1)
     joined = b"".join(pieces)
-    for characters in (_python_characters, characters_of):
+    for characters in (_python_characters, characters_of, _with_spaces):
         if text in joined:
             break
         seen = bytearray()
@@ -174,6 +174,13 @@ def _python_characters(text: bytes) -> list[tuple[int, str]]:
     return [
         (1, "\ufffd") if "\udc80" <= character <= "\udcff" else (len(character.encode()), character)
         for character in text.decode("utf-8", "surrogateescape")
+    ]
+
+
+def _with_spaces(text: bytes) -> list[tuple[int, str]]:
+    """The same where U+2581 is a space: SentencePiece spells spaces so, and can't tell the two apart."""
+    return [
+        (size, " " if character == "\u2581" else character) for size, character in _python_characters(text)
     ]
 
 

@@ -190,7 +190,7 @@ def test_a_full_window(explorer: Open, llmcli: Program) -> None:
     terminal = explorer("-c", 256, prompt=prompt)
     before = text(terminal)
     terminal.send(RIGHT)
-    terminal.sees("the context window only 256")
+    terminal.sees("the window of 256 tokens is full")
     assert text(terminal) == before
 
 

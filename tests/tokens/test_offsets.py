@@ -246,3 +246,12 @@ def test_a_text_that_begins_as_bos_is_spelled(
         ids = model.vocabulary.encode(b"<s>ab", bos=bos, parse_special=parse_special)
         spans = [(token.start, token.end) for token in locate(model.vocabulary, b"<s>ab", ids)]
     assert spans == expected
+
+
+def test_the_sign_that_sentencepiece_has_for_a_space(stories: Path) -> None:
+    """U+2581 in a text becomes a space, and has a place all the same: a graph made of such signs, say."""
+    text = "a▁b ▁▁c".encode()
+    with LlamaModel(stories, vocab_only=True) as model:
+        found = locate(model.vocabulary, text, model.vocabulary.encode(text, bos=False))
+    assert [token.start for token in found[1:]] == [token.end for token in found[:-1]]
+    assert (found[0].start, found[-1].end) == (0, len(text))
