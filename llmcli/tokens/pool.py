@@ -11,6 +11,9 @@ from typing import TypeVar
 
 from llmcli.errors import LlmcliError
 
+PATIENCE = 0.1
+"""Seconds to wait for a thread at the end."""
+
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
@@ -33,7 +36,7 @@ def in_order(work: Callable[[Job], Result], jobs: Iterable[Job | None], workers:
                 future.set_exception(error)
 
     begun: deque[Future[Result]] = deque()
-    running = 0
+    threads: list[threading.Thread] = []
     failure: LlmcliError | None = None
     waiting = iter(jobs)
     try:
@@ -49,9 +52,9 @@ def in_order(work: Callable[[Job], Result], jobs: Iterable[Job | None], workers:
                 future: Future[Result] = Future()
                 tasks.put((job, future))
                 begun.append(future)
-                if running < min(workers, len(begun)):
-                    threading.Thread(target=run, name="tokenize", daemon=True).start()
-                    running += 1
+                if len(threads) < min(workers, len(begun)):
+                    threads.append(threading.Thread(target=run, name="tokenize", daemon=True))
+                    threads[-1].start()
             while begun and (job is None or begun[0].done() or len(begun) > 2 * workers):
                 yield begun.popleft().result()
         while begun:
@@ -61,5 +64,8 @@ def in_order(work: Callable[[Job], Result], jobs: Iterable[Job | None], workers:
     finally:
         while not tasks.empty():
             tasks.get()
-        for _ in range(running):
+        for _ in threads:
             tasks.put(None)
+        # Those with nothing to do are gone at once; who left in the middle does not wait for the others.
+        for thread in threads:
+            thread.join(PATIENCE)
