@@ -154,11 +154,12 @@ class LlamaModel:
         for user in list(self._users):
             user.close()
         if self._pointer is not None:
+            # In this order: a thread that comes now finds the model closed, one that came before is in_use.
+            pointer, self._pointer = self._pointer, None
             # A model without a vocabulary is refused before it has this attribute.
             vocabulary = getattr(self, "vocabulary", None)
             if not (self._stays_allocated or (vocabulary and vocabulary.in_use)):
-                lib.llama_model_free(self._pointer)
-            self._pointer = None
+                lib.llama_model_free(pointer)
         if self._file is not None:
             os.close(self._file)
             self._file = None

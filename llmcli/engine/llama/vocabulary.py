@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -214,15 +215,25 @@ class LlamaVocabulary:
         """Control and user-defined tokens that have a text, with their attributes, the longest text first."""
         if self._parsed is None:
             found = []
-            pointer = self.pointer
-            for token_id in range(self.n_tokens):
-                attributes = lib.llama_vocab_get_attr(pointer, token_id)
-                if attributes & PARSED and (text := self.piece(token_id)):
-                    left = bool(attributes & lib.LLAMA_TOKEN_ATTR_LSTRIP)
-                    right = bool(attributes & lib.LLAMA_TOKEN_ATTR_RSTRIP)
-                    found.append((SpecialToken(token_id, text, left, right), attributes))
+            with self._held() as pointer:
+                for token_id in range(self.n_tokens):
+                    attributes = lib.llama_vocab_get_attr(pointer, token_id)
+                    if attributes & PARSED and (text := self.piece(token_id)):
+                        left = bool(attributes & lib.LLAMA_TOKEN_ATTR_LSTRIP)
+                        right = bool(attributes & lib.LLAMA_TOKEN_ATTR_RSTRIP)
+                        found.append((SpecialToken(token_id, text, left, right), attributes))
             self._parsed = sorted(found, key=lambda entry: -len(entry[0].text))
         return self._parsed
+
+    @contextmanager
+    def _held(self) -> Iterator[int]:
+        """The C vocabulary, for a thread that Ctrl-C may leave behind: within the block it is not freed."""
+        thread = threading.get_ident()
+        self._inside.add(thread)
+        try:
+            yield self.pointer
+        finally:
+            self._inside.discard(thread)
 
     def _wanted(self, asked: bool | None, default: bool, token_id: int, what: str) -> bool:
         if asked and token_id == NO_TOKEN:
@@ -263,15 +274,13 @@ class LlamaVocabulary:
         import numpy as np
 
         ids = np.empty(len(text) + 16, np.int32)
-        thread = threading.get_ident()
-        self._inside.add(thread)
-        while True:
-            buffer = ids.ctypes.data_as(ctypes.POINTER(lib.llama_token))
-            n = lib.llama_tokenize(self.pointer, text, len(text), buffer, len(ids), False, parse_special)
-            if n >= 0 or n == INT32_MIN:
-                break
-            ids = np.empty(-n, np.int32)
-        self._inside.discard(thread)
+        with self._held() as pointer:
+            while True:
+                buffer = ids.ctypes.data_as(ctypes.POINTER(lib.llama_token))
+                n = lib.llama_tokenize(pointer, text, len(text), buffer, len(ids), False, parse_special)
+                if n >= 0 or n == INT32_MIN:
+                    break
+                ids = np.empty(-n, np.int32)
         if n == INT32_MIN:
             raise InputError("the text has more than 2 billion tokens", hint="split it into lines")
         return ids[:n].astype(np.uint32)
