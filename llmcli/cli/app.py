@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from llmcli import __version__
-from llmcli.cli.chat import chat
 from llmcli.cli.console import Console
-from llmcli.cli.count import count
-from llmcli.cli.detokenize import detokenize
 from llmcli.cli.options import Color, Debug, Quiet, command, set_globals
-from llmcli.cli.probs import probs
-from llmcli.cli.tokenize import tokenize
-from llmcli.cli.vocab import vocab
+
+COMMANDS = ("chat", "tokenize", "detokenize", "count", "vocab", "probs")
+"""Each is a function of that name in the module of that name."""
 
 app = typer.Typer(
     # Typer's rich help doubles the time that --help takes.
@@ -47,7 +46,23 @@ def llmcli(
         typer.echo(ctx.get_help())
 
 
-for function in (chat, tokenize, detokenize, count, vocab, probs):
-    # -1 is an id, if a wrong one.
-    settings = {"ignore_unknown_options": True} if function is detokenize else {}
-    app.command(context_settings=settings)(command(function))
+def register(names: Sequence[str]) -> None:
+    """Make commands part of the program."""
+    for name in names:
+        function = getattr(import_module(f"llmcli.cli.{name}"), name)
+        # -1 is an id, if a wrong one.
+        settings = {"ignore_unknown_options": True} if name == "detokenize" else {}
+        app.command(context_settings=settings)(command(function))
+
+
+def needed(args: Sequence[str], environ: Mapping[str, str]) -> Sequence[str]:
+    """The commands that a command line, or a shell that completes one, has to know of.
+
+    To read them all takes as long as Python's own start: who runs one should not wait for the others.
+    """
+    if "_LLMCLI_COMPLETE" in environ:
+        words = (environ.get("_TYPER_COMPLETE_ARGS") or environ.get("COMP_WORDS", "")).split()[1:2]
+        return [name for word in words for name in COMMANDS if name.startswith(word)] or COMMANDS
+    if list(args) == ["--version"]:
+        return ()
+    return [name for name in args[:1] if name in COMMANDS] or COMMANDS

@@ -80,8 +80,10 @@ def main(args: Sequence[str], console: Console) -> int:
 
 def program(args: Sequence[str], console: Console) -> int:
     """Run the command line without catching errors; the exit code."""
-    from llmcli.cli.app import app
+    from llmcli.cli.app import app, needed, register
 
+    app.registered_commands.clear()
+    register(needed(args, console.environ))
     with redirect_stdout(console.as_text()):  # where Typer prints its help
         return app(list(args), prog_name="llmcli", standalone_mode=False, obj=console) or 0
 
