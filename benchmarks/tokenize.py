@@ -27,7 +27,8 @@ from llmcli.engine.llama.model import LlamaModel
 from llmcli.engine.processors import usable_processors
 from llmcli.gguf.header import Header, read_header
 from llmcli.tokens.bulk import ways_of
-from llmcli.tokens.fast import PRE_TOKENIZERS, as_tokenizer_json, byte_characters, fast_bpe
+from llmcli.tokens.fast import PRE_TOKENIZERS, as_tokenizer_json, fast_bpe
+from llmcli.tokens.pieces import byte_characters
 
 LLMCLI = [sys.executable, "-m", "llmcli"]
 GPT_2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -109,9 +110,12 @@ def _peers(header: Header) -> Iterator[tuple[str, Callable[[str], Any]]]:
 
     tokens, merges = header.array("tokenizer.ggml.tokens"), header.array("tokenizer.ggml.merges")
     pattern, whole_words = PRE_TOKENIZERS[str(header.metadata["tokenizer.ggml.pre"])]
-    of_character = {character: byte for byte, character in enumerate(byte_characters())}
+    of_character = byte_characters()
     vocabulary = {token: token_id for token_id, token in enumerate(tokens)}
-    order = [*byte_characters(), *dict.fromkeys(merge.replace(" ", "") for merge in merges)]
+    order = [
+        *sorted(of_character, key=lambda c: of_character[c]),
+        *dict.fromkeys(merge.replace(" ", "") for merge in merges),
+    ]
     ranks = {bytes(of_character[c] for c in token): rank for rank, token in enumerate(order)}
     ids = [vocabulary[token] for token in order]
     encoding = tiktoken.Encoding("gguf", pat_str=pattern or GPT_2, mergeable_ranks=ranks, special_tokens={})

@@ -163,6 +163,6 @@ def _conversation(
     """A conversation with the model, in the template asked for or its own."""
     from llmcli.chat.conversation import Conversation
 
-    template = open_template(llama.model, template_reference)
+    template = open_template(llama.tokenizer, template_reference)
     llama.sampler(sampling).close()  # a grammar that does not parse is said before the first turn
     return Conversation(llama, template, sampling, abort, kwargs)

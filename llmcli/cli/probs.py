@@ -124,6 +124,6 @@ def _user_message(llama: LlamaEngine, shown: ProbsOptions, text: str) -> Prompt:
 
 
 def _templated(llama: LlamaEngine, shown: ProbsOptions, messages: list[Message]) -> Prompt:
-    template = open_template(llama.model, shown.chat_template)
+    template = open_template(llama.tokenizer, shown.chat_template)
     kwargs = template_kwargs(shown.chat_template_kwargs)
     return templated_prompt(template, messages, kwargs, llama.tokenizer)

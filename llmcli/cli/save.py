@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
 
 from llmcli.errors import FileError
+from llmcli.render.id_files import new_file
 
 
 def save(path: str, text: str) -> None:
@@ -16,17 +15,7 @@ def save(path: str, text: str) -> None:
         if target.exists() and not target.is_file():  # a terminal, a pipe: nothing to put in its place
             target.write_text(text, encoding="utf-8")
             return
-        descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        beside = Path(name)
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(text)
-            umask = os.umask(0)
-            os.umask(umask)
-            beside.chmod(0o666 & ~umask)  # as any program's own files
-            beside.replace(target)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
+        with new_file(target.resolve()) as write:
+            write(text.encode())
     except (OSError, ValueError) as error:
         raise FileError(f"{path}: can't write it: {getattr(error, 'strerror', None) or error}") from None

@@ -11,12 +11,13 @@ from llmcli.errors import InputError, UsageError
 if TYPE_CHECKING:
     from llmcli.chat.messages import Message
     from llmcli.chat.template import ChatTemplate
-    from llmcli.engine.llama.model import LlamaModel
+    from llmcli.engine.llama.vocabulary import LlamaVocabulary
     from llmcli.probs.prompt import Prompt
     from llmcli.tokens.tokenizer import Tokenizer
+    from llmcli.tokens.tokenizer_json import JsonTokenizer
 
 
-def open_template(model: LlamaModel, reference: str | None) -> ChatTemplate:
+def open_template(tokenizer: LlamaVocabulary | JsonTokenizer, reference: str | None) -> ChatTemplate:
     """The template named `reference`, or without one the model's own.
 
     Raises TemplateError where the model has none, and as `load_template`.
@@ -24,13 +25,12 @@ def open_template(model: LlamaModel, reference: str | None) -> ChatTemplate:
     from llmcli.chat.builtin_templates import load_template, refuse_missing_template
     from llmcli.chat.template import ChatTemplate
 
-    vocabulary, source = model.vocabulary, model.chat_template
-    bos, eos = model.token_text(vocabulary.bos), model.token_text(vocabulary.eos)
+    bos, eos = tokenizer.template_tokens()
     if reference is not None:
         return load_template(reference, bos=bos, eos=eos)
-    if source:
-        return ChatTemplate.from_source(source, name=model.name, bos=bos, eos=eos)
-    refuse_missing_template(model.name)
+    if tokenizer.chat_template:
+        return ChatTemplate.from_source(tokenizer.chat_template, name=tokenizer.name, bos=bos, eos=eos)
+    refuse_missing_template(tokenizer.name)
 
 
 def template_kwargs(text: str | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmcli.cli.console import Console
 from llmcli.cli.open import open_tokenizer, read_file, read_input
+from llmcli.cli.template import open_template
 from llmcli.errors import CheckError, UsageError
 
 if TYPE_CHECKING:
@@ -159,10 +160,8 @@ def verify_against(
 
 def show_messages(console: Console, tokenizer: Opened, asked: Asked, chosen: str) -> None:
     """The tokens of a conversation in the model's chat template, and which message each belongs to."""
-    from llmcli.chat.builtin_templates import load_template, refuse_missing_template
     from llmcli.chat.conversation import prompt_ids
     from llmcli.chat.message_file import read_messages
-    from llmcli.chat.template import ChatTemplate
     from llmcli.chat.transcript import message_ranges
     from llmcli.render.messages import messages_as_json, messages_as_table
     from llmcli.render.tokens import Encoded
@@ -170,13 +169,7 @@ def show_messages(console: Console, tokenizer: Opened, asked: Asked, chosen: str
     path = asked.messages or ""
     data = console.read() if path == "-" else read_file(path)
     messages = read_messages(data, "standard input" if path == "-" else path)
-    bos, eos = tokenizer.template_tokens()
-    if asked.chat_template is not None:
-        template = load_template(asked.chat_template, bos=bos, eos=eos)
-    elif tokenizer.chat_template:
-        template = ChatTemplate.from_source(tokenizer.chat_template, name=tokenizer.name, bos=bos, eos=eos)
-    else:
-        refuse_missing_template(tokenizer.name)
+    template = open_template(tokenizer, asked.chat_template)
     specials = [token.text.decode("utf-8", "replace") for token in tokenizer.special_tokens()]
     prompt = template.render(messages, kwargs=asked.template_kwargs, protect=specials)
     ranges = message_ranges(template, messages, asked.template_kwargs, prompt.text)

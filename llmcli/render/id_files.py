@@ -10,6 +10,7 @@ Both hold the ids of all records one after another, little-endian, uint16 where 
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -74,7 +75,7 @@ def new_file(path: Path, header: Callable[[int], bytes] | None = None) -> Iterat
             if header:
                 file.seek(0)
                 file.write(header(n_bytes))
-        Path(name).chmod(_usual_mode())
+        Path(name).chmod(_mode_of(path))
         Path(name).replace(path)
     except OSError as error:
         raise FileError(f"{path}: {error.strerror}") from None
@@ -83,8 +84,10 @@ def new_file(path: Path, header: Callable[[int], bytes] | None = None) -> Iterat
             Path(name).unlink()
 
 
-def _usual_mode() -> int:
-    """The permissions that a new file gets."""
+def _mode_of(path: Path) -> int:
+    """The permissions of the file that is there, else those that a new file gets."""
+    if path.exists():
+        return stat.S_IMODE(path.stat().st_mode)
     mask = os.umask(0)
     os.umask(mask)
     return 0o666 & ~mask

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmcli.gguf.header import Header
+from llmcli.tokens.pieces import byte_characters
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,13 +113,6 @@ def _complete(vocabulary: dict[str, int], merges: list[str]) -> bool:
         if not (space and left in vocabulary and right in vocabulary and left + right in vocabulary):
             return False
     return True
-
-
-def byte_characters() -> list[str]:
-    """The character that stands for each byte in byte-level BPE, as GPT-2 chose them."""
-    printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = iter(range(0x100, 0x200))
-    return [chr(byte) if byte in printable else chr(next(others)) for byte in range(0x100)]
 
 
 def as_tokenizer_json(

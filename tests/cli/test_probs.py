@@ -227,7 +227,16 @@ class TestRefused:
 
     def test_a_page_that_can_t_be_written(self, llmcli: Program) -> None:
         """Nothing is left behind."""
-        llmcli("probs", TEXT, "--score", "--html", "/nowhere/page.html").failed(1, "can't write it")
+        llmcli("probs", TEXT, "--score", "--html", "/nowhere/page.html").failed(1, "No such file")
+
+    def test_a_page_in_place_of_another(self, llmcli: Program, tmp_path: Path) -> None:
+        """A link stays a link, and the file behind it keeps its permissions."""
+        (tmp_path / "page.html").touch(0o600)
+        (tmp_path / "link.html").symlink_to(tmp_path / "page.html")
+        llmcli("probs", TEXT, "--score", "--html", tmp_path / "link.html").succeeded()
+        assert (tmp_path / "link.html").is_symlink()
+        assert (tmp_path / "page.html").stat().st_mode & 0o777 == 0o600
+        assert "<html" in (tmp_path / "page.html").read_text("utf-8")
 
     def test_a_text_that_changes_the_prompt(self, llmcli: Program) -> None:
         """A notice says so, for --token and --continue."""
