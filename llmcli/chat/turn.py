@@ -108,17 +108,15 @@ class _Turn:
     def _generated(self, token_id: int) -> Generated:
         """Count a token of the reply, and sort out what can be shown after it."""
         self.ids.append(token_id)
-        return Generated(
-            token_id, self.engine.tokenizer.piece(token_id), self._sorted(self.stream.push(self._said()))
-        )
+        piece = self.engine.tokenizer.piece(token_id)
+        return Generated(token_id, piece, self._sorted(self.stream.push(self._said(token_id, piece))))
 
-    def _said(self) -> bytes:
-        """What the last token adds to the reply's text."""
-        tokenizer, token_id = self.engine.tokenizer, self.ids[-1]
+    def _said(self, token_id: int, piece: bytes) -> bytes:
+        """What the newest token adds to the reply's text."""
+        tokenizer = self.engine.tokenizer
         # A control token in the middle of a reply says something to a program, not to the reader.
         if tokenizer.is_special(token_id):
             return b""
-        piece = tokenizer.piece(token_id)
         # As decoding does: where the vocabulary puts a space before a text, it belongs to no text.
         return piece.removeprefix(b" ") if len(self.ids) == 1 and tokenizer.adds_space_prefix else piece
 

@@ -80,6 +80,7 @@ class LlamaVocabulary:
         self._inside: set[int] = set()
         self._pieces: dict[int, bytes] = {}
         self._special: dict[int, bool] = {}
+        self._ends: dict[int, bool] = {}
         self._parsed: list[tuple[SpecialToken, int]] | None = None
         self._deadly = self._deadly_bytes()
         self.adds_space_prefix = self._puts_space_before()
@@ -193,8 +194,11 @@ class LlamaVocabulary:
 
     def ends_reply(self, token_id: int) -> bool:
         """Whether the token ends a generation (EOS, EOT, ...). Raises UsageError for an id out of range."""
-        self._check(token_id)
-        return bool(lib.llama_vocab_is_eog(self.pointer, token_id))
+        ends = self._ends.get(token_id)
+        if ends is None:
+            self._check(token_id)
+            ends = self._ends[token_id] = bool(lib.llama_vocab_is_eog(self.pointer, token_id))
+        return ends
 
     def special_tokens(self) -> Sequence[SpecialToken]:
         """Every control token that has a text, the longest text first."""
