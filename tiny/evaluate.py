@@ -13,7 +13,8 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from corpus import FACTS, Maker, Question, Subject, load_subjects
+from corpus import Maker, Question, Subject, load_subjects
+from facts import FACTS
 
 from llmcli.chat.conversation import Conversation
 from llmcli.chat.messages import Message

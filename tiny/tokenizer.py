@@ -14,6 +14,8 @@ from tokenizers.trainers import BpeTrainer
 
 N_VOCAB = 2048
 END_OF_TEXT, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+ASKED = 0.1
+"""What a token of a question counts in the loss, against one of a reply: it learns which words are akin."""
 SPECIAL = [END_OF_TEXT, START, END]
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -38,18 +40,18 @@ def train(path: Path, seed: int = 1, conversations: int = 20_000) -> Tokenizer:
     return tokenizer
 
 
-def encode(tokenizer: Tokenizer, turns: list[Turn]) -> tuple[list[int], list[bool]]:
-    """A conversation's ids in ChatML, and for each whether the model is to learn to say it."""
+def encode(tokenizer: Tokenizer, turns: list[Turn]) -> tuple[list[int], list[float]]:
+    """A conversation's ids in ChatML, and for each how much it counts that the model could have said it."""
     start, end = tokenizer.token_to_id(START), tokenizer.token_to_id(END)
     ids: list[int] = []
-    learn: list[bool] = []
+    learn: list[float] = []
     for role, text in turns:
         head = [start, *tokenizer.encode(role + "\n").ids]
         said = tokenizer.encode(text).ids
         newline = tokenizer.encode("\n").ids
         mine = role == "assistant"
         ids += [*head, *said, end, *newline]
-        learn += [False] * len(head) + [mine] * (len(said) + 1) + [False] * len(newline)
+        learn += [0.0] * len(head) + [1.0 if mine else ASKED] * (len(said) + 1) + [0.0] * len(newline)
     return ids, learn
 
 
