@@ -154,7 +154,8 @@ def _score(job: Job) -> None:
     from llmcli.probs.score import score
     from llmcli.render.score import score_data, score_table
 
-    with progress(job.console, "scoring") as on_progress:
+    # What was scored before a Ctrl-C is shown like everything else.
+    with job.abort.deferred(), progress(job.console, "scoring") as on_progress:
         report = score(job.llama, job.prompt, job.shown.k, on_progress=on_progress)
     if job.shown.html is not None:
         from llmcli.render.score_html import score_page
@@ -162,6 +163,9 @@ def _score(job: Job) -> None:
         save(job.shown.html, score_page(report, job.llama.tokenizer.name))
         job.console.note(f"wrote {job.shown.html}")
     job.show(score_data(report), lambda: score_table(report, colors=job.console.colors_output))
+    if not report.is_whole:
+        job.console.note(f"interrupted after {len(report.tokens):,} of {report.n_prompt_tokens:,} tokens")
+        raise InterruptedByUser
 
 
 def _continuations(job: Job) -> None:

@@ -150,21 +150,29 @@ def entropy_bits(logprobs: NDArray[np.float64]) -> float:
 
 
 def top_ids(logits: NDArray[np.float32], k: int) -> NDArray[np.int64]:
-    """The ids of the `k` largest logits, the largest first; of equals the lower id first.
+    """The ids of the `k` largest logits, the largest first; of equals the lower id first."""
+    [ids] = top_ids_of(logits[np.newaxis], min(k, len(logits)))
+    return np.asarray(ids)
+
+
+def top_ids_of(rows: NDArray[np.float32], k: int) -> NDArray[np.int64]:
+    """The same for each of several rows, shape (n, n_vocab): shape (n, k). `k` is at most n_vocab.
 
     Only tokens that can be among the k are sorted. Cut into columns, the k-th largest of the columns' maxima
     is a bound: k tokens at least reach it, and few others do. That is 20 times as fast as a partition of
     150,000.
     """
-    n = len(logits)
-    chosen = np.arange(n)
+    n_rows, n = rows.shape
     n_columns = n // COLUMN
+    bounded = rows
     if k < n_columns // 4:
-        maxima = logits[: n_columns * COLUMN].reshape(COLUMN, n_columns).max(axis=0)
-        chosen = np.flatnonzero(logits >= np.partition(maxima, n_columns - k)[n_columns - k])
-    elif k < n:
-        chosen = np.flatnonzero(logits >= np.partition(logits, n - k)[n - k])
-    return chosen[np.lexsort((chosen, -logits[chosen]))][:k]
+        bounded = rows[:, : n_columns * COLUMN].reshape(n_rows, COLUMN, n_columns).max(axis=1)
+    kth = bounded.shape[1] - k
+    bounds = np.partition(bounded, kth, axis=1)[:, kth]
+    row, token_id = np.divmod(np.flatnonzero(rows >= bounds[:, np.newaxis]), n)
+    order = np.lexsort((token_id, -rows[row, token_id], row))
+    begins = np.searchsorted(row, np.arange(n_rows))  # at least k of each row are there
+    return np.asarray(token_id[order[begins[:, np.newaxis] + np.arange(k)]])
 
 
 def stage_probs(stage: Stage) -> NDArray[np.float64]:

@@ -30,6 +30,7 @@ WIDEST_SPARKLINE = 72
 def score_data(report: Score) -> dict[str, Any]:
     """The score for JSON."""
     return {
+        "n_prompt_tokens": report.n_prompt_tokens,
         "n_tokens": len(report.tokens),
         "n_scored": report.n_scored,
         "n_bytes": report.n_bytes,
