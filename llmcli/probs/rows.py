@@ -8,7 +8,9 @@ are kept, because to make new ones takes longer than the maths.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +37,33 @@ class Readings:
 
 
 class RowReader:
-    """Reads rows of logits, shape (n, n_vocab), of which the `k` most probable tokens are wanted."""
+    """Reads rows of logits, shape (n, n_vocab), of which the `k` most probable tokens are wanted.
+
+    A context manager: it has `n_threads` threads, which NumPy lets work at the same time.
+    """
+
+    def __init__(self, n_vocab: int, k: int, n_threads: int = 1) -> None:
+        self._readers = [_Reader(n_vocab, k) for _ in range(n_threads)]
+        self._pool = ThreadPoolExecutor(n_threads)
+
+    def read(self, rows: NDArray[np.float32], ids: Sequence[int]) -> Readings:
+        """What each row says of the id that came after it. Raises EngineError as `check_logits`."""
+        came, share = np.array(ids, np.int64), -(-len(rows) // len(self._readers))
+        begins = range(0, len(rows), share)
+        shares = ((rows[i : i + share], came[i : i + share]) for i in begins)
+        return _joined(list(self._pool.map(lambda reader, part: reader.read(*part), self._readers, shares)))
+
+    def __enter__(self) -> RowReader:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown()
+
+
+class _Reader:
+    """What one thread needs."""
 
     def __init__(self, n_vocab: int, k: int) -> None:
         self._k = min(k, n_vocab)
@@ -43,10 +71,9 @@ class RowReader:
         shape = (max(1, IN_CACHE // n_vocab), n_vocab)
         self._shifted, self._powers = np.empty(shape), np.empty(shape)
 
-    def read(self, rows: NDArray[np.float32], ids: Sequence[int]) -> Readings:
-        """What each row says of the id that came after it. Raises EngineError as `check_logits`."""
-        n, came = self._n_rows, np.array(ids, np.int64)
-        return _joined([self._read(rows[i : i + n], came[i : i + n]) for i in range(0, len(rows), n)])
+    def read(self, rows: NDArray[np.float32], ids: NDArray[np.int64]) -> Readings:
+        n = self._n_rows
+        return _joined([self._read(rows[i : i + n], ids[i : i + n]) for i in range(0, len(rows), n)])
 
     def _read(self, rows: NDArray[np.float32], ids: NDArray[np.int64]) -> Readings:
         largest = rows.max(axis=1).astype(np.float64)
@@ -80,9 +107,10 @@ class RowReader:
             np.exp(shifted, out=powers)
             powers.sum(axis=1, out=totals[of_block])
             # No product of vectors: its threads wait for one another where the processors have other work.
-            shifted *= powers
+            with np.errstate(invalid="ignore"):  # 0 times the -inf of what is impossible
+                shifted *= powers
             shifted.sum(axis=1, out=weighted[of_block])
-            if np.isnan(weighted[of_block]).any():  # 0 times the -inf of what is impossible
+            if np.isnan(weighted[of_block]).any():
                 np.nansum(shifted, axis=1, out=weighted[of_block])
         return totals, weighted
 

@@ -129,11 +129,11 @@ def score(engine: Scorer, prompt: Prompt, k: int, *, on_progress: Progress | Non
     check_scorable(ids)
     tokens = [ScoredToken(0, ids[0], tokenizer.piece(ids[0]), None, None, None)]
     parts = windows(len(ids), engine.context_size)
-    reader = RowReader(tokenizer.n_tokens, k)
     try:
-        for at, rows in predictions(engine, ids, parts, on_progress):
-            came = ids[at : at + len(rows)]
-            tokens += _scored(at, came, reader.read(rows, came), tokenizer)
+        with RowReader(tokenizer.n_tokens, k, engine.n_threads) as reader:
+            for at, rows in predictions(engine, ids, parts, on_progress):
+                came = ids[at : at + len(rows)]
+                tokens += _scored(at, came, reader.read(rows, came), tokenizer)
     except InterruptedByUser:
         if len(tokens) == 1:
             raise

@@ -55,7 +55,7 @@ def next_token_table(report: NextToken, *, sampled: bool) -> RenderableType:
         [
             str(candidate.rank),
             str(candidate.id),
-            Text(visible_piece(candidate.piece), "bold" if candidate in asked else ""),
+            Text(visible_piece(candidate.piece), "bold" if candidate.id in asked else ""),
             f"{candidate.logit:.3f}",
             f"{candidate.logprob:.3f}",
             percent(candidate.prob),
@@ -63,7 +63,7 @@ def next_token_table(report: NextToken, *, sampled: bool) -> RenderableType:
             percent(candidate.cumulative),
             *([percent(candidate.sampled_prob)] if sampled else []),
         ]
-        for candidate in [*report.top, *asked]
+        for candidate in [*report.top, *asked.values()]
     ]
     notes = [entropy_note(report)]
     if sampled:
@@ -80,16 +80,16 @@ def temps_table(report: NextToken, temps: Sequence[AtTemperature]) -> Renderable
     columns = [Column("rank", narrow=False), Column("id", narrow=False), Column("token", words=True)]
     for at in temps:
         columns += [Column(f"T={at.temp:g}"), Column("", bar=True, narrow=False)]
-    candidates = [*report.top, *(a.candidate for a in report.asked)]
     asked = _beside_top(report)
+    shown = [*report.top, *asked.values()]
+    places = {c.id: i for i, c in enumerate([*report.top, *(a.candidate for a in report.asked)])}
     rows: list[list[RenderableType]] = []
-    for i, candidate in enumerate(candidates):
-        if i >= len(report.top) and candidate not in asked:
-            continue
+    for candidate in shown:
         shares: list[RenderableType] = []
         for at in temps:
-            shares += [percent(at.probs[i]), Bar(at.probs[i])]
-        name = Text(visible_piece(candidate.piece), "bold" if candidate in asked else "")
+            prob = at.probs[places[candidate.id]]
+            shares += [percent(prob), Bar(prob)]
+        name = Text(visible_piece(candidate.piece), "bold" if candidate.id in asked else "")
         rows.append([str(candidate.rank), str(candidate.id), name, *shares])
     entropies: list[RenderableType] = []
     for at in temps:
@@ -126,13 +126,11 @@ def entropy_note(report: NextToken) -> str:
     return f"entropy {report.entropy_bits:.2f} bits; {make_up} up 90 %"
 
 
-def _beside_top(report: NextToken) -> list[Candidate]:
-    """The candidates that were asked for and are not among the top ones, each once."""
-    beside: list[Candidate] = []
-    for asked in report.asked:
-        if asked.candidate not in report.top and asked.candidate not in beside:
-            beside.append(asked.candidate)
-    return beside
+def _beside_top(report: NextToken) -> dict[int, Candidate]:
+    """The candidates that were asked for and are not among the top ones, each once, by their ids."""
+    top = {candidate.id for candidate in report.top}
+    asked = {asked.candidate.id: asked.candidate for asked in report.asked}
+    return {token_id: candidate for token_id, candidate in asked.items() if token_id not in top}
 
 
 def _asked_data(asked: Asked) -> dict[str, Any]:
