@@ -244,8 +244,10 @@ def _interactive(job: Job) -> None:
     from llmcli.repl.explore import explore
 
     explorer = Explorer(job.llama, job.prompt.ids(job.llama.tokenizer), job.sampling)
-    text = explore(explorer, job.abort, job.prompt.text, colors=job.console.colors_output)
-    job.console.write(text.decode("utf-8", "surrogateescape") + "\n")
+    left = explore(explorer, job.abort, job.prompt.text, colors=job.console.colors_output)
+    job.console.write(left.text.decode("utf-8", "surrogateescape") + "\n")
+    if left.by_interrupt:
+        raise InterruptedByUser
 
 
 MODES: dict[str, Callable[[Job], None]] = {

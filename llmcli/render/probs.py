@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmcli.probs.distribution import Candidate
 from llmcli.probs.next_token import Asked, AtTemperature, NextToken
-from llmcli.render.bars import Bar, Column, fitted_table, percent
+from llmcli.render.bars import Bar, ByWidth, Column, fitted_table, percent
 from llmcli.render.data import number, token_data
 from llmcli.render.tokens import visible_piece
 from llmcli.settings.sampling import SamplingOptions
@@ -16,6 +16,9 @@ from llmcli.tokens.tokenizer import to_bytes
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+NAME_WIDTH, TEMP_WIDTH = 10, 10
+"""Cells that a token, and a probability with the space around it, take in a table of temperatures."""
 
 
 def next_token_data(report: NextToken, temps: Sequence[AtTemperature] = ()) -> dict[str, Any]:
@@ -73,36 +76,48 @@ def next_token_table(report: NextToken, *, sampled: bool) -> RenderableType:
 
 
 def temps_table(report: NextToken, temps: Sequence[AtTemperature]) -> RenderableType:
-    """A row a candidate, a column a temperature; the entropy at each below."""
+    """A row a candidate, a column a temperature; the entropy at each below.
+
+    Where the terminal is too narrow for all, tables of some stand one below the other.
+    """
     from rich.console import Group
     from rich.text import Text
 
+    def tables(width: int) -> RenderableType:
+        at_once = max(1, (width - NAME_WIDTH) // TEMP_WIDTH)
+        parts: list[RenderableType] = []
+        for begin in range(0, len(temps), at_once):
+            parts += [_temps_columns(report, temps, range(begin, min(begin + at_once, len(temps)))), Text()]
+        return Group(*parts)
+
+    notes = [
+        "each column is the whole vocabulary's distribution at that temperature, before any other sampler"
+    ]
+    return Group(ByWidth(tables), *(Text(note, "dim") for note in notes + _asked_notes(report)))
+
+
+def _temps_columns(report: NextToken, temps: Sequence[AtTemperature], which: range) -> RenderableType:
+    """The table of some of the temperatures."""
+    from rich.text import Text
+
     columns = [Column("rank", narrow=False), Column("id", narrow=False), Column("token", words=True)]
-    for at in temps:
-        columns += [Column(f"T={at.temp:g}"), Column("", bar=True, narrow=False)]
+    for j in which:
+        columns += [Column(f"T={temps[j].temp:g}"), Column("", bar=True, narrow=False)]
     asked = _beside_top(report)
-    shown = [*report.top, *asked.values()]
     places = {c.id: i for i, c in enumerate([*report.top, *(a.candidate for a in report.asked)])}
     rows: list[list[RenderableType]] = []
-    for candidate in shown:
+    for candidate in [*report.top, *asked.values()]:
         shares: list[RenderableType] = []
-        for at in temps:
-            prob = at.probs[places[candidate.id]]
+        for j in which:
+            prob = temps[j].probs[places[candidate.id]]
             shares += [percent(prob), Bar(prob)]
         name = Text(visible_piece(candidate.piece), "bold" if candidate.id in asked else "")
         rows.append([str(candidate.rank), str(candidate.id), name, *shares])
     entropies: list[RenderableType] = []
-    for at in temps:
-        entropies += [f"{at.entropy_bits:.2f}", ""]
+    for j in which:
+        entropies += [f"{temps[j].entropy_bits:.2f}", ""]
     rows.append(["", "", Text("entropy, bits", "dim"), *entropies])
-    notes = [
-        "each column is the whole vocabulary's distribution at that temperature, before any other sampler"
-    ]
-    return Group(
-        fitted_table(columns, rows, narrow_below=30 + 20 * len(temps)),
-        Text(),
-        *(Text(note, "dim") for note in notes + _asked_notes(report)),
-    )
+    return fitted_table(columns, rows, narrow_below=30 + 20 * len(temps))
 
 
 def candidate_data(candidate: Candidate) -> dict[str, Any]:

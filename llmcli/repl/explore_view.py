@@ -47,8 +47,7 @@ def frame(state: State, columns: int, rows: int) -> Fragments:
     """The whole screen, exactly `rows` lines of at most `columns` cells."""
     footer = _footer(state, columns)
     room = max(1, rows - len(footer))
-    n_text = min(max(1, room // 3), len(_text_lines(state, columns)))
-    lines = _text_lines(state, columns)[-n_text:]
+    lines = _text_lines(state, columns)[-max(1, room // 3) :]
     lines.append([("", "")])
     lines += _candidate_lines(state, columns, room - len(lines))
     lines = [*lines[:room], *[[("", "")]] * (room - len(lines)), *footer]

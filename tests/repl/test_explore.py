@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import Program
-from tests.cli.terminal import CTRL_C, Terminal
+from tests.cli.terminal import CTRL_C, CTRL_D, Terminal
 
 LEFT, RIGHT, UP, DOWN = "\x1b[D", "\x1b[C", "\x1b[A", "\x1b[B"
 PROMPT = "the quick brown"
@@ -160,15 +160,34 @@ def test_resize(explorer: Open, columns: int) -> None:
     assert all(len(line) <= 40 for line in terminal.shown.splitlines())
 
 
+def test_keys_typed_too_early(llmcli: Program) -> None:
+    """While the model loads they are not echoed, and wait for the explorer."""
+    with Terminal(llmcli, "probs", "-i", PROMPT, rows=24, columns=80) as terminal:
+        terminal.waits(lambda: not terminal.reads_lines, "the keyboard")
+        terminal.send("1q")
+        assert terminal.ends() == 0
+        assert b"1q" not in terminal.received
+        assert PROMPT in left_behind(terminal)
+        assert terminal.reads_lines
+
+
+def test_ctrl_d_leaves(explorer: Open) -> None:
+    """As q does."""
+    terminal = explorer()
+    terminal.send(CTRL_D)
+    assert terminal.ends() == 0
+    assert PROMPT in left_behind(terminal)
+
+
 @pytest.mark.parametrize("how", ["key", "signal"])
 def test_ctrl_c_restores_the_terminal(explorer: Open, how: str) -> None:
-    """As a key and as a signal: the ordinary screen is back, with the cursor."""
+    """As a key and as a signal: the ordinary screen is back, with the cursor and the text."""
     terminal = explorer()
     if how == "key":
         terminal.send(CTRL_C)
     else:
         os.kill(terminal.pid, signal.SIGINT)
-    assert terminal.ends() == 0
+    assert terminal.ends() == 130
     assert terminal.received.count(b"\x1b[?1049l") == 1
     assert PROMPT in left_behind(terminal)
     assert b"\x1b[?25h" in terminal.received.rpartition(b"\x1b[?25l")[2]
