@@ -104,6 +104,7 @@ def _chain(job: Job) -> None:
 
 def _steps(job: Job) -> None:
     from llmcli.probs.steps import Begun, Step, steps
+    from llmcli.render.bars import Prose
     from llmcli.render.steps import step_line, steps_data, text_so_far
 
     done: list[Step] = []
@@ -125,7 +126,7 @@ def _steps(job: Job) -> None:
                     continue
                 done.append(event)
                 if not job.as_json:
-                    job.console.rich().print(step_line(len(done), event))
+                    job.console.rich().print(Prose(step_line(len(done), event)))
                     job.console.flush()
                 job.abort.check()
         except InterruptedByUser:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmcli.probs.distribution import Candidate
 from llmcli.probs.next_token import Asked, AtTemperature, NextToken
-from llmcli.render.bars import Bar, ByWidth, Column, fitted_table, percent
+from llmcli.render.bars import Bar, ByWidth, Column, Prose, fitted_table, percent
 from llmcli.render.data import number, token_data
 from llmcli.render.tokens import visible_piece
 from llmcli.settings.sampling import SamplingOptions
@@ -72,7 +72,7 @@ def next_token_table(report: NextToken, *, sampled: bool) -> RenderableType:
     if sampled:
         notes.append("sampled = after " + ", ".join(report.chain) if report.chain else "sampled = prob")
     notes += _asked_notes(report)
-    return Group(fitted_table(columns, rows), Text(), *(Text(note, "dim") for note in notes))
+    return Group(fitted_table(columns, rows), Text(), *(Prose.dim(note) for note in notes))
 
 
 def temps_table(report: NextToken, temps: Sequence[AtTemperature]) -> RenderableType:
@@ -93,7 +93,7 @@ def temps_table(report: NextToken, temps: Sequence[AtTemperature]) -> Renderable
     notes = [
         "each column is the whole vocabulary's distribution at that temperature, before any other sampler"
     ]
-    return Group(ByWidth(tables), *(Text(note, "dim") for note in notes + _asked_notes(report)))
+    return Group(ByWidth(tables), *(Prose.dim(note) for note in notes + _asked_notes(report)))
 
 
 def _temps_columns(report: NextToken, temps: Sequence[AtTemperature], which: range) -> RenderableType:

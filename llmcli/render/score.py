@@ -9,6 +9,7 @@ from llmcli.render.bars import (
     Bar,
     ByWidth,
     Column,
+    Prose,
     fitted_table,
     legend,
     percent,
@@ -72,13 +73,13 @@ def score_table(report: Score, *, colors: bool) -> RenderableType:
     return Group(
         coloured_text(report, colors=colors),
         Text(),
-        Text.assemble(*legend(colors=colors)),
+        Prose(Text.assemble(*legend(colors=colors))),
         Text(),
         ByWidth(lambda width: _entropy_line(report, width)),
         Text(),
         fitted_table(columns, [_row(token) for token in report.tokens]),
         Text(),
-        Text(summary(report), "dim"),
+        Prose.dim(summary(report)),
     )
 
 
