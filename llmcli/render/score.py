@@ -101,8 +101,9 @@ def summary(report: Score) -> str:
     bits = report.bits_per_byte
     per_byte = f"; {bits:.3f} bits per byte" if bits is not None else ""
     read = f", read in {report.n_windows} windows that overlap by half" if report.n_windows > 1 else ""
+    of = "" if report.is_whole else f" before an interrupt, of {report.n_prompt_tokens:,}"
     return (
-        f"{report.n_scored:,} tokens scored{read}; sum of logprobs {report.sum_logprob:.3f}; "
+        f"{report.n_scored:,} tokens scored{of}{read}; sum of logprobs {report.sum_logprob:.3f}; "
         f"perplexity {report.perplexity:.3f}{per_byte}"
     )
 

@@ -131,11 +131,13 @@ class _Screen:
         """Write on until the model ends the text or a key is pressed."""
         self.state.writing = True
         try:
-            for _token_id in self.explorer.generate():
+            for n, _token_id in enumerate(self.explorer.generate(), 1):
                 self.state.chosen = self.explorer.pieces()
                 self._redraw()
-                if not self.state.writing:
+                if not self.state.writing or n == self.explorer.sampling.predict:
                     break
+            else:
+                self.state.message = "the model ends the text here"
         finally:
             self.state.writing = self.abort.is_set = False
             self.look()

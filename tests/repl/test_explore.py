@@ -193,6 +193,32 @@ def test_ctrl_c_restores_the_terminal(explorer: Open, how: str) -> None:
     assert b"\x1b[?25h" in terminal.received.rpartition(b"\x1b[?25l")[2]
 
 
+def test_the_model_ends_the_text(explorer: Open) -> None:
+    """Where it would write nothing more, g says so."""
+    terminal = explorer("--logit-bias", "482+1000")
+    assert "(end)" in candidates(terminal)[0]
+    terminal.send("g")
+    terminal.sees("the model ends the text here")
+    assert text(terminal) == PROMPT
+
+
+def test_what_has_no_width(explorer: Open) -> None:
+    """A joiner and a soft hyphen are spelled in the text so far; a wide space is one."""
+    terminal = explorer(prompt="a\u200db\u00adc\u3000d")
+    assert text(terminal).startswith(r"a\u200db\xadc")
+    terminal.send("q")
+    assert terminal.ends() == 0
+    assert "a\u200db\u00adc\u3000d" in left_behind(terminal)
+
+
+def test_a_tiny_screen(explorer: Open) -> None:
+    """The keys leave room for the text and a candidate."""
+    terminal = explorer()
+    terminal.resize(6, 20)
+    terminal.waits(lambda: len(candidates(terminal)) == 1, "a candidate")
+    assert PROMPT[-5:] in terminal.shown
+
+
 def test_control_characters(explorer: Open) -> None:
     """What the text and the vocabulary spell can't drive the terminal."""
     terminal = explorer(prompt="a\x1b]0;title\x07b\u202e")
