@@ -1,13 +1,13 @@
 """What looking at probabilities costs on top of the model: a step, a score, a tree.
 
-    python -m benchmarks.probs step
+    python -m benchmarks.probs step VOCABULARY.gguf
     python -m benchmarks.probs score MODEL.gguf llama-perplexity [--tokens 2000] [--context 512] [--rounds 3]
     python -m benchmarks.probs tree MODEL.gguf [--depth 4] [--width 3] [--rounds 3]
 
-`step` times what is computed from a row of 151,936 logits. `score` reads the same text as llama.cpp's own
-llama-perplexity, in turns, with the same context, batch and threads; memory is the peak of a process of its
-own. Times are the processor's, so that neighbours on a busy machine do not count. `tree` grows the same tree
-with its branches side by side and one after the other.
+`step` times what is computed from a row of logits as long as the vocabulary. `score` reads the same text as
+llama.cpp's own llama-perplexity, in turns, with the same context, batch and threads; memory is the peak of a
+process of its own. Times are the processor's, so that neighbours on a busy machine do not count. `tree` grows
+the same tree with its branches side by side and one after the other.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from statistics import median
 import numpy as np
 
 from llmcli.engine.llama.engine import LlamaEngine
+from llmcli.engine.llama.model import LlamaModel
 from llmcli.probs.distribution import Distribution
 from llmcli.probs.prompt import Prompt
 from llmcli.probs.score import score
 from llmcli.probs.tree import tree
 from llmcli.settings.engine import EngineOptions
-from llmcli.tokens.tokenizer import SpecialToken
+from llmcli.tokens.tokenizer import Tokenizer
 
-N_VOCAB = 151_936
 WORDS = b"Once upon a time, there was a little girl named Lily. She loved to play outside in the park. "
 
 
@@ -40,7 +40,7 @@ def main() -> None:
     """Measure, and print a table."""
     parser = argparse.ArgumentParser(description="Time what probs computes")
     kinds = parser.add_subparsers(dest="kind", required=True)
-    kinds.add_parser("step")
+    kinds.add_parser("step").add_argument("vocabulary", type=Path)
     scoring, growing = kinds.add_parser("score"), kinds.add_parser("tree")
     for kind in (scoring, growing):
         kind.add_argument("model", type=Path)
@@ -56,32 +56,13 @@ def main() -> None:
     {"step": _steps, "score": _scores, "tree": _trees}[args.kind](args)
 
 
-class _Pieces:
-    """A vocabulary of the size in question."""
-
-    name, n_tokens, algorithm, adds_space_prefix = "pieces", N_VOCAB, "other", False
-
-    def encode(
-        self, text: bytes, *, parse_special: bool = True, bos: bool | None = None, eos: bool | None = None
-    ) -> list[int]:
-        return list(text)
-
-    def piece(self, token_id: int) -> bytes:
-        return b"%d" % token_id
-
-    def is_special(self, token_id: int) -> bool:
-        return False
-
-    def special_tokens(self) -> list[SpecialToken]:
-        return []
-
-    def begins_anew(self, token_id: int) -> bool:
-        return False
+def _steps(args: argparse.Namespace) -> None:
+    with LlamaModel(args.vocabulary, vocab_only=True) as model:
+        _time_steps(model.vocabulary)
 
 
-def _steps(_args: argparse.Namespace) -> None:
-    logits = (np.random.default_rng(0).standard_normal(N_VOCAB) * 2.5).astype(np.float32)
-    pieces = _Pieces()
+def _time_steps(tokenizer: Tokenizer) -> None:
+    logits = (np.random.default_rng(0).standard_normal(tokenizer.n_tokens) * 2.5).astype(np.float32)
 
     def naive() -> None:
         wide = logits.astype(np.float64)
@@ -92,14 +73,14 @@ def _steps(_args: argparse.Namespace) -> None:
 
     def ours() -> None:
         distribution = Distribution.of(logits)
-        distribution.top(20, pieces)
+        distribution.top(20, tokenizer)
 
     def with_sums() -> None:
         distribution = Distribution.of(logits)
-        distribution.top(20, pieces)
+        distribution.top(20, tokenizer)
         _ = distribution.entropy_bits, distribution.size_of(0.9)
 
-    print(f"{N_VOCAB:,} logits, float64, the best of 200\n\n| | ms |\n|---|---|")
+    print(f"{tokenizer.name}, {tokenizer.n_tokens:,} logits, float64, the best of 200\n\n| | ms |\n|---|---|")
     tasks: dict[str, Callable[[], None]] = {
         "top 20 with logprobs": ours,
         "and entropy, and how many make up 90 %": with_sums,

@@ -58,8 +58,7 @@ def make_model(
     With `bos` its vocabulary asks for a BOS before a text; one that is `broken` computes no numbers.
     With a sliding `window` it is a gemma2 model, every other layer of which sees only that many tokens back.
     """
-    tokens, merges = trained_vocabulary()
-    names = [*tokens, *CONTROL, *USER_DEFINED]
+    n_vocab = len(trained_vocabulary()[0]) + len(CONTROL) + len(USER_DEFINED)
     out = gguf.GGUFWriter(path, "gemma2" if window else "llama")
     out.add_name("tiny")
     out.add_context_length(context)
@@ -70,7 +69,7 @@ def make_model(
     out.add_head_count_kv(1)
     out.add_layer_norm_rms_eps(1e-5)
     out.add_rope_dimension_count(width // heads)
-    out.add_vocab_size(len(names))
+    out.add_vocab_size(n_vocab)
     out.add_file_type(gguf.LlamaFileType.ALL_F32)
     if not causal:
         out.add_causal_attention(False)
@@ -78,22 +77,10 @@ def make_model(
         out.add_sliding_window(window)
         out.add_attn_logit_softcapping(50.0)
         out.add_final_logit_softcapping(30.0)
-    out.add_tokenizer_model(tokenizer)
-    out.add_tokenizer_pre(pre)
-    out.add_token_list(names)
-    out.add_token_types(
-        [gguf.TokenType.NORMAL] * len(tokens)
-        + [gguf.TokenType.CONTROL] * len(CONTROL)
-        + [gguf.TokenType.USER_DEFINED] * len(USER_DEFINED)
-    )
-    out.add_token_merges(merges)
-    out.add_bos_token_id(names.index("<|endoftext|>"))
-    out.add_eos_token_id(names.index("<|im_end|>"))
-    out.add_eot_token_id(names.index("<|im_end|>"))
-    out.add_add_bos_token(bos)
+    _add_vocabulary(out, tokenizer, pre, bos)
     if template is not None:
         out.add_chat_template(template)
-    tensors = _weights(len(names), width, heads, layers, seed)
+    tensors = _weights(n_vocab, width, heads, layers, seed)
     if broken:
         tensors["output.weight"][7] = np.nan
     if window:
@@ -101,13 +88,54 @@ def make_model(
         for layer in range(layers):
             for name in ("post_attention_norm", "post_ffw_norm"):
                 tensors[f"blk.{layer}.{name}.weight"] = np.ones(width, dtype=np.float32)
-    for name, weights in tensors.items():
-        out.add_tensor(name, weights)
-    out.write_header_to_file()
-    out.write_kv_data_to_file()
-    out.write_tensors_to_file()
-    out.close()
-    return path
+    return _written(out, path, tensors)
+
+
+def make_recurrent_model(path: Path, *, context: int = 512, width: int = 64, layers: int = 2) -> Path:
+    """Write a Mamba model, whose cache is a single state, with random weights and the same vocabulary."""
+    n_vocab = len(trained_vocabulary()[0]) + len(CONTROL) + len(USER_DEFINED)
+    inner, state, rank, conv = 2 * width, 16, 4, 4
+    out = gguf.GGUFWriter(path, "mamba")
+    out.add_name("recurrent")
+    out.add_context_length(context)
+    out.add_embedding_length(width)
+    out.add_block_count(layers)
+    out.add_feed_forward_length(0)
+    out.add_head_count(0)
+    out.add_layer_norm_rms_eps(1e-5)
+    out.add_ssm_conv_kernel(conv)
+    out.add_ssm_inner_size(inner)
+    out.add_ssm_state_size(state)
+    out.add_ssm_time_step_rank(rank)
+    out.add_vocab_size(n_vocab)
+    out.add_file_type(gguf.LlamaFileType.ALL_F32)
+    _add_vocabulary(out, "gpt2", "gpt-2", False)
+    out.add_chat_template(CHATML)
+    rng = np.random.default_rng(0)
+
+    def matrix(rows: int, cols: int, scale: float = 1.0) -> np.ndarray:
+        return np.asarray(rng.standard_normal((rows, cols)) * scale * cols**-0.5, np.float32)
+
+    tensors = {
+        "token_embd.weight": matrix(n_vocab, width, width**0.5),
+        "output_norm.weight": np.ones(width, np.float32),
+        "output.weight": matrix(n_vocab, width, 2.5),
+    }
+    for layer in range(layers):
+        block = f"blk.{layer}."
+        tensors |= {
+            block + "attn_norm.weight": np.ones(width, np.float32),
+            block + "ssm_in.weight": matrix(2 * inner, width, 2.0),
+            block + "ssm_conv1d.weight": matrix(inner, conv, 2.0),
+            block + "ssm_conv1d.bias": np.zeros(inner, np.float32),
+            block + "ssm_x.weight": matrix(rank + 2 * state, inner, 2.0),
+            block + "ssm_dt.weight": matrix(inner, rank),
+            block + "ssm_dt.bias": np.full(inner, -2.0, np.float32),
+            block + "ssm_a": -np.tile(np.arange(1, state + 1, dtype=np.float32), (inner, 1)),
+            block + "ssm_d": np.ones(inner, np.float32),
+            block + "ssm_out.weight": matrix(width, inner, 2.0),
+        }
+    return _written(out, path, tensors)
 
 
 def trained_vocabulary(size: int = 480) -> tuple[list[str], list[str]]:
@@ -154,3 +182,31 @@ def _weights(n_vocab: int, width: int, heads: int, layers: int, seed: int) -> di
             block + "ffn_down.weight": matrix(width, 2 * width),
         }
     return weights
+
+
+def _add_vocabulary(out: gguf.GGUFWriter, tokenizer: str, pre: str, bos: bool) -> None:
+    tokens, merges = trained_vocabulary()
+    names = [*tokens, *CONTROL, *USER_DEFINED]
+    out.add_tokenizer_model(tokenizer)
+    out.add_tokenizer_pre(pre)
+    out.add_token_list(names)
+    out.add_token_types(
+        [gguf.TokenType.NORMAL] * len(tokens)
+        + [gguf.TokenType.CONTROL] * len(CONTROL)
+        + [gguf.TokenType.USER_DEFINED] * len(USER_DEFINED)
+    )
+    out.add_token_merges(merges)
+    out.add_bos_token_id(names.index("<|endoftext|>"))
+    out.add_eos_token_id(names.index("<|im_end|>"))
+    out.add_eot_token_id(names.index("<|im_end|>"))
+    out.add_add_bos_token(bos)
+
+
+def _written(out: gguf.GGUFWriter, path: Path, tensors: dict[str, np.ndarray]) -> Path:
+    for name, weights in tensors.items():
+        out.add_tensor(name, weights)
+    out.write_header_to_file()
+    out.write_kv_data_to_file()
+    out.write_tensors_to_file()
+    out.close()
+    return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -60,7 +61,10 @@ def probs(
     prompt_of = _prompt(console, prompt, file, shown)
     abort = AbortFlag()
     n_sequences = 1 + N_BRANCHES if mode in ("tree", "continuations") else 1
-    with open_engine(console, model, engine, abort, n_sequences=n_sequences) as llama:
+    with (
+        _silent_keyboard(mode),
+        open_engine(console, model, engine, abort, n_sequences=n_sequences) as llama,
+    ):
         from llmcli.cli.probs_modes import MODES, Job
 
         job = Job(
@@ -79,6 +83,15 @@ def probs(
             with progress(console, "reading the prompt") as on_progress:
                 llama.ready(job.prompt.ids(llama.tokenizer), on_progress=on_progress)
         MODES[mode](job)
+
+
+def _silent_keyboard(mode: str) -> AbstractContextManager[None]:
+    """What is typed before the explorer is there waits for it, and is not echoed."""
+    if mode != "interactive":
+        return nullcontext()
+    from llmcli.repl.keyboard import held_back
+
+    return held_back()
 
 
 def _prompt(

@@ -104,6 +104,7 @@ def _chain(job: Job) -> None:
 
 def _steps(job: Job) -> None:
     from llmcli.probs.steps import Begun, Step, steps
+    from llmcli.render.bars import Prose
     from llmcli.render.steps import step_line, steps_data, text_so_far
 
     done: list[Step] = []
@@ -125,7 +126,7 @@ def _steps(job: Job) -> None:
                     continue
                 done.append(event)
                 if not job.as_json:
-                    job.console.rich().print(step_line(len(done), event))
+                    job.console.rich().print(Prose(step_line(len(done), event)))
                     job.console.flush()
                 job.abort.check()
         except InterruptedByUser:
@@ -154,7 +155,8 @@ def _score(job: Job) -> None:
     from llmcli.probs.score import score
     from llmcli.render.score import score_data, score_table
 
-    with progress(job.console, "scoring") as on_progress:
+    # What was scored before a Ctrl-C is shown like everything else.
+    with job.abort.deferred(), progress(job.console, "scoring") as on_progress:
         report = score(job.llama, job.prompt, job.shown.k, on_progress=on_progress)
     if job.shown.html is not None:
         from llmcli.render.score_html import score_page
@@ -162,6 +164,9 @@ def _score(job: Job) -> None:
         save(job.shown.html, score_page(report, job.llama.tokenizer.name))
         job.console.note(f"wrote {job.shown.html}")
     job.show(score_data(report), lambda: score_table(report, colors=job.console.colors_output))
+    if not report.is_whole:
+        job.console.note(f"interrupted after {len(report.tokens):,} of {report.n_prompt_tokens:,} tokens")
+        raise InterruptedByUser
 
 
 def _continuations(job: Job) -> None:
@@ -240,8 +245,10 @@ def _interactive(job: Job) -> None:
     from llmcli.repl.explore import explore
 
     explorer = Explorer(job.llama, job.prompt.ids(job.llama.tokenizer), job.sampling)
-    text = explore(explorer, job.abort, job.prompt.text, colors=job.console.colors_output)
-    job.console.write(text.decode("utf-8", "surrogateescape") + "\n")
+    left = explore(explorer, job.abort, job.prompt.text, colors=job.console.colors_output)
+    job.console.write(left.text.decode("utf-8", "surrogateescape") + "\n")
+    if left.by_interrupt:
+        raise InterruptedByUser
 
 
 MODES: dict[str, Callable[[Job], None]] = {

@@ -95,6 +95,11 @@ class Scorer(Protocol):
         """The size of the window in tokens."""
         ...
 
+    @property
+    def n_threads(self) -> int:
+        """How many threads evaluate a text; as many may work on what comes out of it."""
+        ...
+
     def rows(
         self, wanted: Sequence[int], begin: int = 0, *, on_progress: Progress | None = None
     ) -> Iterator[tuple[int, NDArray[np.float32]]]:

@@ -20,6 +20,8 @@ from llmcli.probs.distribution import Candidate, Distribution, check_logits
 from llmcli.probs.next_token import Engine, chain_stages
 from llmcli.settings.sampling import SamplingOptions
 
+MOVED = 9
+"""How many of the tokens that are drawn most are looked for beyond the most probable ones."""
 REMEMBERED = 256 << 20
 """Bytes of logits that are kept, those of the places visited last."""
 
@@ -51,11 +53,25 @@ class Explorer:
         return self._shown[2]
 
     def top(self, k: int) -> list[Candidate]:
-        """The `k` most probable tokens here, and those tried before that are none of them."""
-        found = self.distribution.top(k, self.engine.tokenizer)
+        """The `k` most probable tokens here, those drawn most, and those tried before that are none of them.
+
+        What is drawn most comes first: a bias or a penalty can put it before what is more probable.
+        """
+        distribution, tokenizer = self.distribution, self.engine.tokenizer
+        found = distribution.top(k, tokenizer)
         ids = {candidate.id for candidate in found}
-        tried = [i for i in self.tried if i not in ids]
-        return found + [self.distribution.candidate(i, self.engine.tokenizer) for i in tried]
+        more = dict.fromkeys(i for i in [*self._most_drawn(), *self.tried] if i not in ids)
+        found += [distribution.candidate(i, tokenizer) for i in more]
+        return sorted(found, key=lambda candidate: -candidate.sampled_prob)
+
+    def _most_drawn(self) -> list[int]:
+        """The tokens that the sampler chain draws most often here, some of them."""
+        sampled = self.distribution.sampled
+        if sampled is None:
+            return []
+        n = min(MOVED, len(sampled))
+        drawn = np.argpartition(sampled, -n)[-n:]
+        return [int(i) for i in drawn if sampled[i] > 0]
 
     @property
     def tried(self) -> Sequence[int]:

@@ -11,20 +11,24 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from llmcli.engine.protocol import Progress, Scorer
-from llmcli.errors import InputError
-from llmcli.probs.distribution import LN2, check_logits, log_softmax, top_ids
+from llmcli.errors import InputError, InterruptedByUser
+from llmcli.probs.distribution import LN2, log_softmax
 from llmcli.probs.prompt import Prompt
+from llmcli.probs.rows import Readings, RowReader
 from llmcli.tokens.tokenizer import Tokenizer
 
 
-@dataclass(frozen=True)
-class Alternative:
-    """A token that might have stood there."""
+class Alternative(NamedTuple):
+    """A token that might have stood there.
+
+    A tuple, because of each token of a text there are several: a dataclass takes four times as long to make.
+    """
 
     id: int
     piece: bytes
@@ -55,11 +59,20 @@ class ScoredToken:
 
 @dataclass(frozen=True)
 class Score:
-    """A text's tokens with their logprobs; `n_bytes` are those of the tokens that have one."""
+    """A text's tokens with their logprobs; `n_bytes` are those of the tokens that have one.
+
+    Where the user interrupted it, only a beginning of the text's `n_prompt_tokens` is there.
+    """
 
     tokens: tuple[ScoredToken, ...]
     n_bytes: int
     n_windows: int
+    n_prompt_tokens: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every token was scored."""
+        return len(self.tokens) == self.n_prompt_tokens
 
     @property
     def n_scored(self) -> int:
@@ -108,19 +121,27 @@ def windows(n: int, size: int) -> list[Window]:
 def score(engine: Scorer, prompt: Prompt, k: int, *, on_progress: Progress | None = None) -> Score:
     """The tokens of `prompt`, each with its logprob and the `k` most probable in its place.
 
-    Raises InputError for a text of a single token without a BOS, InterruptedByUser on Ctrl-C.
+    On Ctrl-C it is what was scored until then. Raises InputError for a text of a single token without a BOS,
+    InterruptedByUser on Ctrl-C before any was scored.
     """
     tokenizer = engine.tokenizer
     ids = prompt.ids(tokenizer)
     check_scorable(ids)
     tokens = [ScoredToken(0, ids[0], tokenizer.piece(ids[0]), None, None, None)]
     parts = windows(len(ids), engine.context_size)
-    reader = _Reader(tokenizer, k)
-    for at, row in predictions(engine, ids, parts, on_progress):
-        tokens.append(reader.scored(at, ids[at], row))
-    has_bos = len(ids) > len(prompt.own_ids(tokenizer))
-    n_bytes = len(prompt.text) if has_bos else _n_bytes_behind(prompt.text, tokens[0].piece)
-    return Score(tuple(tokens), n_bytes, len(parts))
+    try:
+        with RowReader(tokenizer.n_tokens, k, engine.n_threads) as reader:
+            for at, rows in predictions(engine, ids, parts, on_progress):
+                came = ids[at : at + len(rows)]
+                tokens += _scored(at, came, reader.read(rows, came), tokenizer)
+    except InterruptedByUser:
+        if len(tokens) == 1:
+            raise
+    text, lead = prompt.text, len(ids) - len(prompt.own_ids(tokenizer))
+    pieces = [token.piece for token in tokens[lead:]]
+    end = len(text) if len(tokens) == len(ids) else _n_bytes(text, pieces)
+    n_bytes = end - (0 if lead else _n_bytes(text, pieces[:1]))
+    return Score(tuple(tokens), n_bytes, len(parts), len(ids))
 
 
 def perplexity(sum_logprob: float, n_tokens: int) -> float:
@@ -141,9 +162,9 @@ def check_scorable(ids: Sequence[int]) -> None:
 def predictions(
     engine: Scorer, ids: Sequence[int], parts: Sequence[Window], on_progress: Progress | None = None
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """For each token but the first, its position and the logits that predicted it, shape (n_vocab,).
+    """The logits that predicted each token but the first: the position of the first of some, and their rows.
 
-    The logits die with the next ones.
+    Rows have the shape (n, n_vocab), and die with the next ones.
     """
     lead = engine.tokenizer.encode(b"", eos=False)
     for number, window in enumerate(parts):
@@ -152,8 +173,7 @@ def predictions(
             wanted[: len(lead)] = lead
         begin = window.scored - 1 - window.start
         for at, rows in engine.rows(wanted, begin, on_progress=_share(on_progress, number, len(parts))):
-            for offset, row in enumerate(rows):
-                yield window.start + at + offset + 1, row
+            yield window.start + at + 1, rows
 
 
 def logprobs_of(rows: NDArray[np.float32], ids: Sequence[int]) -> list[float]:
@@ -161,48 +181,39 @@ def logprobs_of(rows: NDArray[np.float32], ids: Sequence[int]) -> list[float]:
     return [float(log_softmax(row)[token_id]) for row, token_id in zip(rows, ids, strict=True)]
 
 
-class _Reader:
-    """Reads rows of logits, in arrays that it keeps: to make new ones takes longer than the maths."""
-
-    def __init__(self, tokenizer: Tokenizer, k: int) -> None:
-        self._tokenizer, self._k = tokenizer, k
-        self._wide = np.empty(tokenizer.n_tokens)
-        self._powers = np.empty(tokenizer.n_tokens)
-
-    def scored(self, at: int, token_id: int, row: NDArray[np.float32]) -> ScoredToken:
-        """What a row, shape (n_vocab,), says of the token that came. Raises EngineError as `check_logits`."""
-        largest, wide, powers = check_logits(row), self._wide, self._powers
-        np.subtract(row, largest, out=wide, dtype=np.float64)
-        np.maximum(wide, -1e4, out=wide)  # exp of it is 0 as of -inf, but 0 times it is a number
-        np.exp(wide, out=powers)
-        total = float(powers.sum())
-        normalizer = math.log(total)
-        top = top_ids(row, self._k)
-        alternatives = zip(top.tolist(), wide[top].tolist(), powers[top].tolist(), strict=True)
-        found = tuple(
-            Alternative(i, self._tokenizer.piece(i), logit - normalizer, power / total)
-            for i, logit, power in alternatives
-        )
-        logit = row[token_id]
-        equals_before = np.count_nonzero(row[:token_id] == logit)
-        np.multiply(powers, wide, out=wide)
-        return ScoredToken(
-            index=at,
-            id=token_id,
-            piece=self._tokenizer.piece(token_id),
-            logprob=float(logit) - largest - normalizer,
-            rank=int(np.count_nonzero(row > logit) + equals_before) + 1,
-            entropy_bits=(normalizer - float(wide.sum()) / total) / LN2 + 0.0,
-            top=found,
+def _scored(
+    begin: int, ids: Sequence[int], readings: Readings, tokenizer: Tokenizer
+) -> Iterator[ScoredToken]:
+    """The tokens `ids`, of which the first stands at `begin`, with what the rows before them say."""
+    columns = (
+        readings.logprobs,
+        readings.ranks,
+        readings.entropies,
+        readings.top,
+        readings.top_logprobs,
+        readings.top_probs,
+    )
+    each = zip(ids, *(column.tolist() for column in columns), strict=True)
+    for at, (token_id, logprob, rank, entropy, *top) in enumerate(each, begin):
+        found, logprobs, probs = top
+        alternatives = zip(found, map(tokenizer.piece, found), logprobs, probs, strict=True)
+        yield ScoredToken(
+            at,
+            token_id,
+            tokenizer.piece(token_id),
+            logprob,
+            rank,
+            entropy,
+            tuple(map(Alternative._make, alternatives)),
         )
 
 
-def _n_bytes_behind(text: bytes, first: bytes) -> int:
-    """The text's bytes without those of its first token, which has no logprob."""
-    for piece in (first, first.removeprefix(b" ")):
-        if text.startswith(piece):
-            return len(text) - len(piece)
-    return len(text)
+def _n_bytes(text: bytes, pieces: Sequence[bytes]) -> int:
+    """How many of the text's bytes its first tokens stand for; a space that nobody wrote is none."""
+    written = b"".join(pieces)
+    if not text.startswith(written):
+        written = written.removeprefix(b" ")
+    return min(len(written), len(text))
 
 
 def _share(on_progress: Progress | None, number: int, of: int) -> Progress | None:

@@ -170,7 +170,7 @@ def _side_by_side(
     k: int,
     tokenizer: Tokenizer,
 ) -> Iterator[VersusToken]:
-    for (at, row), (_other_at, other_row) in zip(found, others, strict=True):
+    for (at, row), (_other_at, other_row) in zip(_one_by_one(found), _one_by_one(others), strict=True):
         token_id = ids[at]
         yield VersusToken(
             at,
@@ -180,6 +180,14 @@ def _side_by_side(
             float(log_softmax(other_row)[token_id]),
             versus(row, other_row, k, tokenizer),
         )
+
+
+def _one_by_one(
+    predictions: Iterator[tuple[int, NDArray[np.float32]]],
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Each row with its position; two engines may have computed different numbers of rows at once."""
+    for begin, rows in predictions:
+        yield from enumerate(rows, begin)
 
 
 def _divergence(

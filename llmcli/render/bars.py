@@ -12,9 +12,14 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.measure import Measurement
     from rich.table import Table
+    from rich.text import Text
 
 BAR_WIDTH, NARROWEST_BAR = 24, 4
 EIGHTHS = " ▏▎▍▌▋▊▉█"
+GAP = 2
+"""Cells between two columns of a table."""
+JOINT = "\uf8ff"
+"""Stands for a space at which no line may be broken: rich breaks them at Unicode's own, too."""
 SPARKS = "▁▂▃▄▅▆▇█"
 SUPERSCRIPTS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
 
@@ -135,11 +140,14 @@ def fitted_table(
         from rich.table import Table
 
         shown = [i for i, column in enumerate(columns) if column.narrow or width >= narrow_below]
+        bar_width = _bar_width(columns, shown, kept_rows, width)
+        if bar_width < NARROWEST_BAR:
+            shown = [i for i in shown if not columns[i].bar]
         table = Table(box=None, pad_edge=False, header_style="bold")
         for i in shown:
             column = columns[i]
             if column.bar:
-                table.add_column(column.heading)
+                table.add_column(column.heading, width=bar_width)
             elif column.words:
                 table.add_column(column.heading, overflow="fold")
             else:
@@ -149,3 +157,38 @@ def fitted_table(
         return table
 
     return ByWidth(build)
+
+
+def _bar_width(
+    columns: Sequence[Column], shown: Sequence[int], rows: Sequence[Sequence[RenderableType]], width: int
+) -> int:
+    """The cells that each bar may take where nothing else is to be broken."""
+    from rich.cells import cell_len
+
+    def widest(i: int) -> int:
+        return max(cell_len(str(cell)) for cell in [columns[i].heading, *(row[i] for row in rows)])
+
+    n_bars = sum(columns[i].bar for i in shown)
+    taken = sum(widest(i) for i in shown if not columns[i].bar) + GAP * (len(shown) - 1)
+    return min(BAR_WIDTH, (width - taken) // n_bars) if n_bars else BAR_WIDTH
+
+
+@dataclass(frozen=True)
+class Prose:
+    """Words, broken where a line is full, but never between a number and its percent sign."""
+
+    text: Text
+
+    @classmethod
+    def dim(cls, text: str) -> Prose:
+        """A note."""
+        from rich.text import Text
+
+        return cls(Text(text, "dim"))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        joined = self.text.copy()
+        joined.plain = joined.plain.replace(" %", f"{JOINT}%")
+        for line in joined.wrap(console, options.max_width):
+            line.plain = line.plain.replace(JOINT, " ")
+            yield line

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmcli.probs.chain import Chain, ChainStage, Survivor
-from llmcli.render.bars import percent
+from llmcli.render.bars import ByWidth, Prose, percent
 from llmcli.render.data import token_data
 from llmcli.render.tokens import visible_piece
 
@@ -32,15 +32,13 @@ def chain_table(report: Chain) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    from llmcli.render.bars import ByWidth
-
     notes = [_stage_note(stage) for stage in report.stages]
     if not report.stages:
         notes.append("no sampler does anything with these options: what is drawn from is prob itself")
     return Group(
         ByWidth(lambda width: _matrix(report, width)),
         Text(),
-        *(Text(note, "dim") for note in notes),
+        *(Prose.dim(note) for note in notes),
     )
 
 

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from llmcli.probs.continuations import Continuations
-from llmcli.render.bars import Bar, Column, fitted_table, percent
+from llmcli.render.bars import Bar, Column, Prose, fitted_table, percent
 from llmcli.render.data import number, token_data
 from llmcli.render.tokens import visible_piece
 from llmcli.tokens.tokenizer import to_bytes
@@ -73,5 +73,5 @@ def continuations_table(report: Continuations) -> RenderableType:
     ]
     note = "sum and mean are of natural logprobs; share is each one's part of the probability of all of them"
     return Group(
-        fitted_table(columns, rows), Text(), *(Text(line) for line in spelled), Text(), Text(note, "dim")
+        fitted_table(columns, rows), Text(), *(Prose(Text(line)) for line in spelled), Text(), Prose.dim(note)
     )

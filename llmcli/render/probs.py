@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmcli.probs.distribution import Candidate
 from llmcli.probs.next_token import Asked, AtTemperature, NextToken
-from llmcli.render.bars import Bar, Column, fitted_table, percent
+from llmcli.render.bars import Bar, ByWidth, Column, Prose, fitted_table, percent
 from llmcli.render.data import number, token_data
 from llmcli.render.tokens import visible_piece
 from llmcli.settings.sampling import SamplingOptions
@@ -16,6 +16,9 @@ from llmcli.tokens.tokenizer import to_bytes
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+NAME_WIDTH, TEMP_WIDTH = 10, 10
+"""Cells that a token, and a probability with the space around it, take in a table of temperatures."""
 
 
 def next_token_data(report: NextToken, temps: Sequence[AtTemperature] = ()) -> dict[str, Any]:
@@ -55,7 +58,7 @@ def next_token_table(report: NextToken, *, sampled: bool) -> RenderableType:
         [
             str(candidate.rank),
             str(candidate.id),
-            Text(visible_piece(candidate.piece), "bold" if candidate in asked else ""),
+            Text(visible_piece(candidate.piece), "bold" if candidate.id in asked else ""),
             f"{candidate.logit:.3f}",
             f"{candidate.logprob:.3f}",
             percent(candidate.prob),
@@ -63,46 +66,58 @@ def next_token_table(report: NextToken, *, sampled: bool) -> RenderableType:
             percent(candidate.cumulative),
             *([percent(candidate.sampled_prob)] if sampled else []),
         ]
-        for candidate in [*report.top, *asked]
+        for candidate in [*report.top, *asked.values()]
     ]
     notes = [entropy_note(report)]
     if sampled:
         notes.append("sampled = after " + ", ".join(report.chain) if report.chain else "sampled = prob")
     notes += _asked_notes(report)
-    return Group(fitted_table(columns, rows), Text(), *(Text(note, "dim") for note in notes))
+    return Group(fitted_table(columns, rows), Text(), *(Prose.dim(note) for note in notes))
 
 
 def temps_table(report: NextToken, temps: Sequence[AtTemperature]) -> RenderableType:
-    """A row a candidate, a column a temperature; the entropy at each below."""
+    """A row a candidate, a column a temperature; the entropy at each below.
+
+    Where the terminal is too narrow for all, tables of some stand one below the other.
+    """
     from rich.console import Group
     from rich.text import Text
 
-    columns = [Column("rank", narrow=False), Column("id", narrow=False), Column("token", words=True)]
-    for at in temps:
-        columns += [Column(f"T={at.temp:g}"), Column("", bar=True, narrow=False)]
-    candidates = [*report.top, *(a.candidate for a in report.asked)]
-    asked = _beside_top(report)
-    rows: list[list[RenderableType]] = []
-    for i, candidate in enumerate(candidates):
-        if i >= len(report.top) and candidate not in asked:
-            continue
-        shares: list[RenderableType] = []
-        for at in temps:
-            shares += [percent(at.probs[i]), Bar(at.probs[i])]
-        name = Text(visible_piece(candidate.piece), "bold" if candidate in asked else "")
-        rows.append([str(candidate.rank), str(candidate.id), name, *shares])
-    entropies: list[RenderableType] = []
-    for at in temps:
-        entropies += [f"{at.entropy_bits:.2f}", ""]
-    rows.append(["", "", Text("entropy, bits", "dim"), *entropies])
+    def tables(width: int) -> RenderableType:
+        at_once = max(1, (width - NAME_WIDTH) // TEMP_WIDTH)
+        parts: list[RenderableType] = []
+        for begin in range(0, len(temps), at_once):
+            parts += [_temps_columns(report, temps, range(begin, min(begin + at_once, len(temps)))), Text()]
+        return Group(*parts)
+
     notes = [
         "each column is the whole vocabulary's distribution at that temperature, before any other sampler"
     ]
-    return Group(
-        fitted_table(columns, rows, narrow_below=30 + 20 * len(temps)),
-        Text(),
-        *(Text(note, "dim") for note in notes + _asked_notes(report)),
-    )
+    return Group(ByWidth(tables), *(Prose.dim(note) for note in notes + _asked_notes(report)))
+
+
+def _temps_columns(report: NextToken, temps: Sequence[AtTemperature], which: range) -> RenderableType:
+    """The table of some of the temperatures."""
+    from rich.text import Text
+
+    columns = [Column("rank", narrow=False), Column("id", narrow=False), Column("token", words=True)]
+    for j in which:
+        columns += [Column(f"T={temps[j].temp:g}"), Column("", bar=True, narrow=False)]
+    asked = _beside_top(report)
+    places = {c.id: i for i, c in enumerate([*report.top, *(a.candidate for a in report.asked)])}
+    rows: list[list[RenderableType]] = []
+    for candidate in [*report.top, *asked.values()]:
+        shares: list[RenderableType] = []
+        for j in which:
+            prob = temps[j].probs[places[candidate.id]]
+            shares += [percent(prob), Bar(prob)]
+        name = Text(visible_piece(candidate.piece), "bold" if candidate.id in asked else "")
+        rows.append([str(candidate.rank), str(candidate.id), name, *shares])
+    entropies: list[RenderableType] = []
+    for j in which:
+        entropies += [f"{temps[j].entropy_bits:.2f}", ""]
+    rows.append(["", "", Text("entropy, bits", "dim"), *entropies])
+    return fitted_table(columns, rows, narrow_below=30 + 20 * len(temps))
 
 
 def candidate_data(candidate: Candidate) -> dict[str, Any]:
@@ -126,13 +141,11 @@ def entropy_note(report: NextToken) -> str:
     return f"entropy {report.entropy_bits:.2f} bits; {make_up} up 90 %"
 
 
-def _beside_top(report: NextToken) -> list[Candidate]:
-    """The candidates that were asked for and are not among the top ones, each once."""
-    beside: list[Candidate] = []
-    for asked in report.asked:
-        if asked.candidate not in report.top and asked.candidate not in beside:
-            beside.append(asked.candidate)
-    return beside
+def _beside_top(report: NextToken) -> dict[int, Candidate]:
+    """The candidates that were asked for and are not among the top ones, each once, by their ids."""
+    top = {candidate.id for candidate in report.top}
+    asked = {asked.candidate.id: asked.candidate for asked in report.asked}
+    return {token_id: candidate for token_id, candidate in asked.items() if token_id not in top}
 
 
 def _asked_data(asked: Asked) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from llmcli.render.bars import (
     Bar,
     ByWidth,
     Column,
+    Prose,
     fitted_table,
     legend,
     percent,
@@ -30,6 +31,7 @@ WIDEST_SPARKLINE = 72
 def score_data(report: Score) -> dict[str, Any]:
     """The score for JSON."""
     return {
+        "n_prompt_tokens": report.n_prompt_tokens,
         "n_tokens": len(report.tokens),
         "n_scored": report.n_scored,
         "n_bytes": report.n_bytes,
@@ -71,13 +73,13 @@ def score_table(report: Score, *, colors: bool) -> RenderableType:
     return Group(
         coloured_text(report, colors=colors),
         Text(),
-        Text.assemble(*legend(colors=colors)),
+        Prose(Text.assemble(*legend(colors=colors))),
         Text(),
         ByWidth(lambda width: _entropy_line(report, width)),
         Text(),
         fitted_table(columns, [_row(token) for token in report.tokens]),
         Text(),
-        Text(summary(report), "dim"),
+        Prose.dim(summary(report)),
     )
 
 
@@ -99,8 +101,9 @@ def summary(report: Score) -> str:
     bits = report.bits_per_byte
     per_byte = f"; {bits:.3f} bits per byte" if bits is not None else ""
     read = f", read in {report.n_windows} windows that overlap by half" if report.n_windows > 1 else ""
+    of = "" if report.is_whole else f" before an interrupt, of {report.n_prompt_tokens:,}"
     return (
-        f"{report.n_scored:,} tokens scored{read}; sum of logprobs {report.sum_logprob:.3f}; "
+        f"{report.n_scored:,} tokens scored{of}{read}; sum of logprobs {report.sum_logprob:.3f}; "
         f"perplexity {report.perplexity:.3f}{per_byte}"
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from llmcli.render.data import to_json, token_data
-from llmcli.render.safe import safe_line
+from llmcli.render.safe import visible
 from llmcli.tokens.offsets import Token, locate
 from llmcli.tokens.tokenizer import Tokenizer
 
@@ -131,7 +131,7 @@ def visible_piece(piece: bytes) -> str:
         text = piece.decode()
     except UnicodeDecodeError:
         text = piece.decode("utf-8", "surrogateescape")
-    return safe_line(text).replace(" ", "·")
+    return visible(text).replace(" ", "·")
 
 
 def data(encoded: Encoded) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llmcli.probs.versus import Mover, Versus, VersusScore
-from llmcli.render.bars import Bar, Column, fitted_table, percent
+from llmcli.render.bars import Bar, Column, Prose, fitted_table, percent
 from llmcli.render.data import number, token_data
 from llmcli.render.tokens import visible_piece
 
@@ -57,7 +57,7 @@ def versus_table(report: Versus, name: str, other: str) -> RenderableType:
         f"A = {name}   B = {other}",
         f"KL(A || B) {report.kl_bits:.4f} bits; JS {report.js_bits:.4f} bits; {same}",
     ]
-    return Group(fitted_table(columns, rows), Text(), *(Text(note, "dim") for note in notes))
+    return Group(fitted_table(columns, rows), Text(), *(Prose.dim(note) for note in notes))
 
 
 def versus_score_data(report: VersusScore) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def versus_score_table(report: VersusScore, name: str, other: str) -> Renderable
         f"same top token in {percent(report.mean('same_top'))} of {len(report.tokens):,} places",
         f"perplexity A {perplexity:.3f}, B {versus_perplexity:.3f}",
     ]
-    return Group(fitted_table(columns, rows), Text(), *(Text(note, "dim") for note in notes))
+    return Group(fitted_table(columns, rows), Text(), *(Prose.dim(note) for note in notes))
 
 
 def _tops(report: Versus) -> str:

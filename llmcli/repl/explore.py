@@ -11,6 +11,7 @@ from typing import Any
 from prompt_toolkit import Application
 from prompt_toolkit.application import get_app
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.layout import FormattedTextControl, Layout, Window
 from prompt_toolkit.output import ColorDepth
 
@@ -19,7 +20,6 @@ from llmcli.errors import InterruptedByUser, LlmcliError
 from llmcli.probs.distribution import Candidate
 from llmcli.probs.explorer import Explorer
 from llmcli.repl.explore_view import Fragments, State, frame
-from llmcli.repl.keyboard import held_back
 
 LISTED = 100
 """How many candidates can be reached with the arrow keys."""
@@ -27,16 +27,20 @@ LISTED = 100
 TOP_KS = (0, 1, 2, 3, 5, 10, 20, 40, 80, 160, 320)
 
 
-def explore(explorer: Explorer, abort: AbortFlag, prompt: bytes, *, colors: bool) -> bytes:
-    """Let the user walk until they leave; the text as it stands then.
+@dataclass(frozen=True)
+class Left:
+    """The text as it stood when the user left, and whether they left by Ctrl-C."""
 
-    The terminal is as it was before, however it ends.
-    """
-    with held_back():  # what is typed too early is not echoed
-        screen = _Screen(explorer, abort, State(prompt=prompt))
-        screen.look()
+    text: bytes
+    by_interrupt: bool
+
+
+def explore(explorer: Explorer, abort: AbortFlag, prompt: bytes, *, colors: bool) -> Left:
+    """Let the user walk until they leave. The terminal is as it was before, however it ends."""
+    screen = _Screen(explorer, abort, State(prompt=prompt))
+    screen.look()
     screen.run(colors=colors)
-    return screen.text
+    return Left(screen.text, screen.is_interrupted)
 
 
 @dataclass
@@ -46,6 +50,7 @@ class _Screen:
     explorer: Explorer
     abort: AbortFlag
     state: State
+    is_interrupted: bool = False
     _redraw: Callable[[], None] = field(default=lambda: None, init=False)
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
@@ -126,11 +131,13 @@ class _Screen:
         """Write on until the model ends the text or a key is pressed."""
         self.state.writing = True
         try:
-            for _token_id in self.explorer.generate():
+            for n, _token_id in enumerate(self.explorer.generate(), 1):
                 self.state.chosen = self.explorer.pieces()
                 self._redraw()
-                if not self.state.writing:
+                if not self.state.writing or n == self.explorer.sampling.predict:
                     break
+            else:
+                self.state.message = "the model ends the text here"
         finally:
             self.state.writing = self.abort.is_set = False
             self.look()
@@ -183,6 +190,7 @@ def _keys(screen: _Screen) -> KeyBindings:
         if state.busy:
             screen.stop()
         if not was_writing:
+            screen.is_interrupted = event.key_sequence[0].key != Keys.ControlD
             event.app.create_background_task(screen.leave(event.app.exit))
 
     for name, by in (("up", -1), ("down", 1), ("pageup", -10), ("pagedown", 10)):

@@ -13,7 +13,7 @@ from prompt_toolkit.utils import get_cwidth
 
 from llmcli.probs.distribution import Candidate
 from llmcli.render.bars import EIGHTHS, percent
-from llmcli.render.safe import safe
+from llmcli.render.safe import INVISIBLE, safe, visible
 from llmcli.render.tokens import visible_piece
 from llmcli.settings.sampling import SamplingOptions
 
@@ -22,6 +22,9 @@ Fragments = list[tuple[str, str]]
 
 WIDE = 64
 """From so many cells on there is room for the model's own probability beside what is drawn from."""
+
+ROOM_FOR_HEADING = 10
+"""From so many lines on the candidates can spare one for what stands above their columns."""
 
 KEYS = ("↑↓ choose", "→ append", "← back", "1-9 take", "g write on", "q leave")
 
@@ -45,10 +48,9 @@ class State:
 
 def frame(state: State, columns: int, rows: int) -> Fragments:
     """The whole screen, exactly `rows` lines of at most `columns` cells."""
-    footer = _footer(state, columns)
+    footer = _footer(state, columns)[: max(1, rows // 2)]
     room = max(1, rows - len(footer))
-    n_text = min(max(1, room // 3), len(_text_lines(state, columns)))
-    lines = _text_lines(state, columns)[-n_text:]
+    lines = _text_lines(state, columns)[-max(1, room // 3) :]
     lines.append([("", "")])
     lines += _candidate_lines(state, columns, room - len(lines))
     lines = [*lines[:room], *[[("", "")]] * (room - len(lines)), *footer]
@@ -72,7 +74,7 @@ def _folded(stretches: Sequence[tuple[str, str]], columns: int) -> list[Fragment
     lines: list[Fragments] = [[]]
     used = 0
     for style, text in stretches:
-        for character in text.expandtabs(4):
+        for character in _seen(text.expandtabs(4)):
             width = get_cwidth(character)
             if character == "\n" or used + width > columns:
                 lines.append([])
@@ -83,32 +85,48 @@ def _folded(stretches: Sequence[tuple[str, str]], columns: int) -> list[Fragment
     return [line or [("", "")] for line in lines]
 
 
+def _seen(text: str) -> str:
+    """Text without characters that terminals give different widths, or none: they are spelled."""
+    return INVISIBLE.sub(lambda found: found[0] if found[0].isspace() else visible(found[0]), text)
+
+
 def _candidate_lines(state: State, columns: int, room: int) -> list[Fragments]:
     """The candidates around the cursor, one a line."""
     if room < 1:
         return []
+    has_heading = room >= ROOM_FOR_HEADING
+    room -= has_heading
     first = max(0, min(state.cursor - room + 1, len(state.candidates) - room))
     if state.cursor < room:
         first = 0
     shown = state.candidates[first : first + room]
-    widest = max((get_cwidth(visible_piece(c.piece)) for c in shown), default=0)
-    name_width = min(max(6, widest), max(6, columns // 3))
-    return [
-        list(_candidate_line(state, first + at, candidate, columns, name_width))
-        for at, candidate in enumerate(shown)
+    names = [_name(state, candidate) for candidate in shown]
+    name_width = min(max(6, *map(get_cwidth, names)), max(6, columns // 3))
+    lines = [
+        list(_candidate_line(state, first + at, candidate, columns, _cut(name, name_width)))
+        for at, (candidate, name) in enumerate(zip(shown, names, strict=True))
     ]
+    return [_heading(columns, name_width), *lines] if has_heading else lines
+
+
+def _heading(columns: int, name_width: int) -> Fragments:
+    raw = f" {'prob':>10}" if columns >= WIDE else ""
+    return [("fg:ansibrightblack", _cut(f"   {_cut('token', name_width)}{raw} {'sampled':>9}", columns))]
+
+
+def _name(state: State, candidate: Candidate) -> str:
+    return visible_piece(candidate.piece) + (" (end)" if candidate.id in state.ends else "")
 
 
 def _candidate_line(
-    state: State, index: int, candidate: Candidate, columns: int, name_width: int
+    state: State, index: int, candidate: Candidate, columns: int, name: str
 ) -> Iterator[tuple[str, str]]:
     at_cursor = index == state.cursor
     dropped = candidate.sampled_prob == 0
     style = "reverse" if at_cursor else "fg:ansibrightblack" if dropped else ""
     digit = str(index + 1) if index < 9 else " "
     tried = "•" if candidate.id in state.tried else " "
-    name = visible_piece(candidate.piece) + (" (end)" if candidate.id in state.ends else "")
-    head = f"{'>' if at_cursor else ' '}{digit}{tried}{_cut(name, name_width)}"
+    head = f"{'>' if at_cursor else ' '}{digit}{tried}{name}"
     drawn = "dropped" if dropped else percent(candidate.sampled_prob)
     raw = f" {percent(candidate.prob):>10}" if columns >= WIDE else ""
     figures = f"{raw} {drawn:>9} "

@@ -162,6 +162,9 @@ def mode_of(options: ProbsOptions) -> str:
     for name, needed in NEEDS.items():
         if _given(options, name) and not any(_given(options, other) for other in needed):
             raise UsageError(f"{_flag(name)} needs {' or '.join(map(_flag, needed))}")
+    for flag, texts in (("--token", options.token), ("--continue", options.continuations)):
+        if "" in texts:
+            raise UsageError(f"{flag} is empty", hint=f"give it what may come next: {flag} ' the'")
     if options.token and given not in ([], ["temps"]):
         raise UsageError(f"--token and {MODES[given[0]]} can't both be given")
     if options.html and len(given) > 1:

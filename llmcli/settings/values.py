@@ -129,4 +129,6 @@ def temperatures(text: str) -> tuple[float, ...]:
     try:
         return tuple(one(part) for part in text.split(","))
     except ValueError:
-        raise ValueError("must be temperatures separated by commas: 0,0.5,1,2") from None
+        raise ValueError(
+            "must be temperatures separated by commas, each 0 or from 0.000001 up: 0,0.5,1,2"
+        ) from None

@@ -222,7 +222,7 @@ class TestText:
     def test_an_empty_prompt(self, llmcli: Program) -> None:
         """Without a BOS there is nothing that something could follow."""
         llmcli("probs", "").failed(1, "the prompt is empty")
-        llmcli("probs", "x", "--token", "").failed(1, "'' adds no token")
+        llmcli("probs", "x", "--token", "").failed(2, "--token is empty")
 
     @pytest.mark.parametrize("args", [["tokenize", "-f"], ["probs", "-f"], ["chat", "--turns"]])
     def test_an_input_file_that_is_not_there(self, llmcli: Program, args: list[str]) -> None:

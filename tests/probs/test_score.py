@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.engine import LlamaEngine
-from llmcli.errors import EngineError, InputError
+from llmcli.errors import EngineError, InputError, InterruptedByUser
 from llmcli.probs.prompt import Prompt
 from llmcli.probs.score import Score, score, windows
 from llmcli.settings.engine import EngineOptions
@@ -97,6 +98,30 @@ def test_it_is_the_same_in_small_blocks(engine: LlamaEngine, tiny_model: Path) -
         small.ready(small.tokenizer.encode(TEXT)[:7])
         blocks = score(small, Prompt.plain(TEXT), 1)
     assert blocks.sum_logprob == pytest.approx(whole.sum_logprob, abs=1e-2)
+
+
+@pytest.mark.parametrize("has_bos", [False, True])
+def test_an_interrupt_keeps_what_was_scored(tiny_model: Path, bos_model: Path, has_bos: bool) -> None:
+    """The same figures as without one, as far as it came; an interrupt before any figure is one."""
+    abort, path = AbortFlag(), bos_model if has_bos else tiny_model
+    with LlamaEngine.load(path, EngineOptions(threads=1, ctx_size=256), abort=abort) as engine:
+        whole = score(engine, Prompt.plain(LONG), 1)
+
+        def stop_at(done: float) -> Score:
+            return score(engine, Prompt.plain(LONG), 1, on_progress=lambda now: stop(now > done))
+
+        def stop(now: bool) -> None:
+            abort.is_set = now
+
+        part = stop_at(0.5)
+        assert whole.is_whole
+        assert not part.is_whole
+        n = len(part.tokens)
+        assert 256 <= n < part.n_prompt_tokens == len(whole.tokens)
+        assert [t.id for t in part.tokens] == [t.id for t in whole.tokens[:n]]
+        check_sums(part, sum(len(token.piece) for token in part.tokens[1:]))
+        with pytest.raises(InterruptedByUser):
+            stop_at(-1)
 
 
 def test_nothing_to_score(engine: LlamaEngine) -> None:

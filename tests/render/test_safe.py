@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 
 import pytest
@@ -91,11 +92,25 @@ def test_a_token_in_json_has_its_text_and_its_bytes() -> None:
         (b"\t", r"\t"),
         ("한".encode()[:2], r"\xed\x95"),
         (b"\x1b", r"\x1b"),
+        ("\u200d\ufeff\u00ad".encode(), r"\u200d\ufeff\xad"),
+        ("\u00a0\u3000\u2800".encode(), r"\xa0\u3000\u2800"),
+        ("\U000e0061\ufe0f".encode(), r"\U000e0061\ufe0f"),
+        ("한 🙂".encode(), "한·🙂"),
     ],
 )
 def test_nothing_in_a_piece_is_invisible(piece: bytes, shown: str) -> None:
     """Spaces, newlines, tabs, controls and parts of characters can all be seen, on one line."""
     assert visible_piece(piece) == shown
+
+
+@given(st.text(st.characters(codec="utf-8")))
+def test_format_characters_and_spaces_of_a_piece_are_spelled(text: str) -> None:
+    """But those that Unicode wants to be seen: signs that go round Arabic, Kaithi or Egyptian letters."""
+    shown = visible_piece(text.encode())
+    seen = re.compile(
+        "[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd\U00013430-\U0001343f]"
+    )
+    assert not [c for c in shown if unicodedata.category(c) in ("Cf", "Zs", "Zl", "Zp") and not seen.match(c)]
 
 
 @given(st.floats(0, 1))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import Program
-from tests.cli.terminal import CTRL_C, Terminal
+from tests.cli.terminal import CTRL_C, CTRL_D, Terminal
 
 LEFT, RIGHT, UP, DOWN = "\x1b[D", "\x1b[C", "\x1b[A", "\x1b[B"
 PROMPT = "the quick brown"
@@ -160,18 +160,63 @@ def test_resize(explorer: Open, columns: int) -> None:
     assert all(len(line) <= 40 for line in terminal.shown.splitlines())
 
 
+def test_keys_typed_too_early(llmcli: Program) -> None:
+    """While the model loads they are not echoed, and wait for the explorer."""
+    with Terminal(llmcli, "probs", "-i", PROMPT, rows=24, columns=80) as terminal:
+        terminal.waits(lambda: not terminal.reads_lines, "the keyboard")
+        terminal.send("1q")
+        assert terminal.ends() == 0
+        assert b"1q" not in terminal.received
+        assert PROMPT in left_behind(terminal)
+        assert terminal.reads_lines
+
+
+def test_ctrl_d_leaves(explorer: Open) -> None:
+    """As q does."""
+    terminal = explorer()
+    terminal.send(CTRL_D)
+    assert terminal.ends() == 0
+    assert PROMPT in left_behind(terminal)
+
+
 @pytest.mark.parametrize("how", ["key", "signal"])
 def test_ctrl_c_restores_the_terminal(explorer: Open, how: str) -> None:
-    """As a key and as a signal: the ordinary screen is back, with the cursor."""
+    """As a key and as a signal: the ordinary screen is back, with the cursor and the text."""
     terminal = explorer()
     if how == "key":
         terminal.send(CTRL_C)
     else:
         os.kill(terminal.pid, signal.SIGINT)
-    assert terminal.ends() == 0
+    assert terminal.ends() == 130
     assert terminal.received.count(b"\x1b[?1049l") == 1
     assert PROMPT in left_behind(terminal)
     assert b"\x1b[?25h" in terminal.received.rpartition(b"\x1b[?25l")[2]
+
+
+def test_the_model_ends_the_text(explorer: Open) -> None:
+    """Where it would write nothing more, g says so."""
+    terminal = explorer("--logit-bias", "482+1000")
+    assert "(end)" in candidates(terminal)[0]
+    terminal.send("g")
+    terminal.sees("the model ends the text here")
+    assert text(terminal) == PROMPT
+
+
+def test_what_has_no_width(explorer: Open) -> None:
+    """A joiner and a soft hyphen are spelled in the text so far; a wide space is one."""
+    terminal = explorer(prompt="a\u200db\u00adc\u3000d")
+    assert text(terminal).startswith(r"a\u200db\xadc")
+    terminal.send("q")
+    assert terminal.ends() == 0
+    assert "a\u200db\u00adc\u3000d" in left_behind(terminal)
+
+
+def test_a_tiny_screen(explorer: Open) -> None:
+    """The keys leave room for the text and a candidate."""
+    terminal = explorer()
+    terminal.resize(6, 20)
+    terminal.waits(lambda: len(candidates(terminal)) == 1, "a candidate")
+    assert PROMPT[-5:] in terminal.shown
 
 
 def test_control_characters(explorer: Open) -> None:

@@ -61,6 +61,8 @@ class LlamaContext:
         self.memory: Any = lib.llama_get_memory(self._pointer)
         """The C cache."""
         self.size: int = lib.llama_n_ctx(self._pointer)
+        self.n_threads: int = lib.llama_n_threads_batch(self._pointer)
+        """How many threads evaluate a prompt."""
         self.can_shift = bool(lib.llama_memory_can_shift(self.memory)) and not self._slides()
         self.n_vocab = model.vocabulary.n_tokens
         self._n_batch: int = lib.llama_n_batch(self._pointer)

@@ -60,6 +60,11 @@ class LlamaEngine:
         return self.context.size
 
     @property
+    def n_threads(self) -> int:
+        """How many threads evaluate a prompt."""
+        return self.context.n_threads
+
+    @property
     def cached(self) -> Sequence[int]:
         """The ids in the cache; not to be changed."""
         return self.context.cached

@@ -1,0 +1,20 @@
+"""What tests of the sampler chain run on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from llmcli.engine.llama.engine import LlamaEngine
+from llmcli.settings.engine import EngineOptions
+from tests.engine.sampling import PROMPT
+
+
+@pytest.fixture(scope="module")
+def loaded(tiny_model: Path) -> Iterator[LlamaEngine]:
+    """An engine with the prompt evaluated, for tests that only look at its logits."""
+    with LlamaEngine.load(tiny_model, EngineOptions(threads=1)) as engine:
+        engine.ready(PROMPT)
+        yield engine
