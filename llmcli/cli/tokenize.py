@@ -12,9 +12,10 @@ from llmcli.cli import views
 from llmcli.cli.console import Console
 from llmcli.cli.cutting import Cutting, write_cut
 from llmcli.cli.formats import chosen_format
+from llmcli.cli.inputs import sources
 from llmcli.cli.open import open_tokenizer
 from llmcli.cli.options import ChatTemplateKwargs, ChatTemplateRef, ModelRef, TokenizerRef
-from llmcli.cli.streams import Records, bulk, encoded, output, sources
+from llmcli.cli.streams import Records, bulk, encoded, output
 from llmcli.cli.template import template_kwargs
 from llmcli.errors import UsageError
 
