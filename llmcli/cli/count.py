@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from llmcli.cli.console import Console
+from llmcli.cli.inputs import sources
 from llmcli.cli.open import open_tokenizer
 from llmcli.cli.options import ModelRef, TokenizerRef
-from llmcli.cli.streams import Records, bulk, sources
+from llmcli.cli.streams import Records, bulk
 from llmcli.engine.processors import usable_processors
-from llmcli.errors import CheckError, UsageError
+from llmcli.errors import CheckError, InputError, LlmcliError, UsageError
 from llmcli.settings.values import integer
 
 if TYPE_CHECKING:
-    from llmcli.render.counts import Count
+    from llmcli.tokens.batch import BatchIds
 
 
 def count(
@@ -42,29 +44,46 @@ def count(
 ) -> None:
     """Count the tokens of files, or of stdin.
 
-    The text's own tokens: no BOS, no EOS unless asked for.
+    The text's own tokens: no BOS, no EOS unless asked for. A file that can't be read is named, the others
+    are counted, and the exit code is 1.
     """
     try:
         most = None if limit is None else integer(0, 2**63 - 1)(limit)
     except ValueError as error:
         raise UsageError(f"--max {limit}: {error}") from None
-    from llmcli.render.counts import Count, as_json, as_rows
-
-    counts: list[Count] = []
+    files = file or []
+    unreadable: dict[str, InputError] = {}
     with open_tokenizer(console, model, tokenizer) as vocabulary:
         encoder = bulk(vocabulary, parse_special=parse_special, bos=bos, eos=eos)
-        n_tokens = n_bytes = n_chars = 0
-        found = encoder.run(Records().read(sources(console, (), file or ()), encoder), usable_processors())
-        for part in found:
-            n_tokens += len(part.ids)
-            n_bytes += len(part.batch.data)
-            if stats or json:
-                n_chars += len(part.batch.data.decode("utf-8", "surrogateescape"))
-            if part.batch.ends:
-                counts.append(Count(file[len(counts)] if file else None, n_tokens, n_bytes, n_chars))
-                n_tokens = n_bytes = n_chars = 0
+        streams = sources(console, (), files, unreadable.__setitem__)
+        found = encoder.run(Records().read(streams, encoder), usable_processors())
+        tallies = list(_tallies(found, with_chars=stats or json))
         name = vocabulary.name
-    console.write(as_json(name, counts) if json else as_rows(counts, stats=stats))
+    from llmcli.render.counts import Count, as_json, as_rows
+
+    paths = [path for path in files if path not in unreadable] if files else [None]
+    counts = [Count(path, *tally) for path, tally in zip(paths, tallies, strict=True)]
+    if counts:
+        rows = as_json(name, counts) if json else as_rows(counts, stats=stats, with_total=len(files) > 1)
+        console.write(rows)
+    failures: list[LlmcliError] = list(unreadable.values())
     total = sum(one.tokens for one in counts)
     if most is not None and total > most:
-        raise CheckError(f"{total:,} tokens, more than --max {most:,}")
+        failures.append(CheckError(f"{total:,} tokens, more than --max {most:,}"))
+    for failure in failures[:-1]:
+        console.show_error(failure)
+    if failures:
+        raise failures[-1]
+
+
+def _tallies(found: Iterable[BatchIds], *, with_chars: bool) -> Iterator[tuple[int, int, int]]:
+    """Tokens, bytes and characters of each text; 0 characters where nobody asks for them."""
+    n_tokens = n_bytes = n_chars = 0
+    for part in found:
+        n_tokens += len(part.ids)
+        n_bytes += len(part.batch.data)
+        if with_chars:
+            n_chars += len(part.batch.data.decode("utf-8", "surrogateescape"))
+        if part.batch.ends:
+            yield n_tokens, n_bytes, n_chars
+            n_tokens = n_bytes = n_chars = 0

@@ -50,25 +50,23 @@ def write_cut(
     cutting: Cutting,
     vocabulary: Tokenizer,
     end: bytes,
-    frame: int,
-    parse_special: bool,
+    n_added: int,
 ) -> None:
     """Write each record cut short, with `end` after it, or its chunks as JSONL.
 
-    `frame` is how many of the tokens asked for are BOS and EOS.
+    `found` has the ids without BOS and EOS; `n_added` is how many of the tokens asked for are these.
     """
     from llmcli.render.data import to_json
     from llmcli.tokens.batch import whole_records
     from llmcli.tokens.chunks import chunks, truncate
 
-    size = max(0, cutting.size - frame)
+    size = max(0, cutting.size - n_added)
     seq = 0
-    for _seq, text, _ids in whole_records(found):
+    for _seq, text, ids in whole_records(found):
         if not cutting.chunks:
-            cut = truncate(vocabulary, text, size, parse_special=parse_special, tail=cutting.tail)
-            write(cut + end)
+            write(truncate(vocabulary, text, ids.tolist(), size, tail=cutting.tail) + end)
             continue
-        for chunk in chunks(vocabulary, text, size, cutting.overlap, parse_special=parse_special):
+        for chunk in chunks(vocabulary, text, ids.tolist(), size, cutting.overlap):
             row = {
                 "seq": seq,
                 "text": chunk.text.decode("utf-8", "replace"),

@@ -7,9 +7,9 @@ from typing import Annotated
 import typer
 
 from llmcli.cli.console import Console
+from llmcli.cli.inputs import sources
 from llmcli.cli.open import open_tokenizer
 from llmcli.cli.options import ModelRef, TokenizerRef
-from llmcli.cli.streams import sources
 from llmcli.errors import UsageError
 
 
@@ -24,7 +24,7 @@ def detokenize(
     """Turn token ids back into the bytes of the text.
 
     Nothing is added; the space that some vocabularies put before a text is taken off again. Without ids as
-    arguments, they are read from stdin: in any spelling, or as JSON lines with the ids at "ids",
+    arguments, they are read from stdin: in any spelling, or as JSON objects with the ids at "ids",
     each a text of its own.
     """
     from llmcli.tokens.ids import parse_ids, read_ids

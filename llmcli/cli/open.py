@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,22 +45,6 @@ def decode_text(data: bytes, what: str) -> str:
         return data.decode()
     except UnicodeDecodeError as error:
         raise InputError(f"{what}: not UTF-8 at byte {error.start}", hint="convert it to UTF-8") from None
-
-
-def read_input(console: Console, texts: Sequence[str], files: Sequence[str]) -> list[bytes]:
-    """The records of a command's input: the TEXTs joined by a space, each FILE, or else stdin.
-
-    `-` stands for stdin in either place.
-    """
-    from llmcli.tokens.tokenizer import to_bytes
-
-    records = []
-    if list(texts) == ["-"]:
-        records.append(console.read())
-    elif texts:
-        records.append(to_bytes(" ".join(texts), "the argument"))
-    records += [console.read() if path == "-" else read_file(path) for path in files]
-    return records if texts or files else [console.read()]
 
 
 @contextmanager

@@ -9,7 +9,8 @@ import typer
 
 from llmcli.cli.console import Console
 from llmcli.cli.formats import chosen_format
-from llmcli.cli.open import decode_text, open_engine, progress, read_file, read_input
+from llmcli.cli.inputs import read_input
+from llmcli.cli.open import decode_text, open_engine, progress, read_file
 from llmcli.cli.options import ModelRef
 from llmcli.cli.template import open_template, template_kwargs, templated_prompt
 from llmcli.engine.interrupt import AbortFlag

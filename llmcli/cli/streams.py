@@ -1,14 +1,12 @@
-"""What the commands that tokenize streams share: where texts come from, and where what they become goes."""
+"""What the commands that tokenize streams share: how texts are cut, encoded and written."""
 
 from __future__ import annotations
 
-import io
-import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from llmcli.cli.console import Console
 from llmcli.engine.processors import usable_processors
@@ -83,28 +81,6 @@ class Records:
             console.note(f"notice: {lines} left out: no JSON object with a text at {self.json_field!r}")
 
 
-def sources(console: Console, texts: Sequence[str], files: Sequence[str]) -> Iterator[Source]:
-    """The streams that a command reads: the TEXTs joined by a space, each FILE, or else stdin; - is stdin.
-
-    Files are looked at before the first one is read. Raises InputError.
-    """
-    from llmcli.tokens.records import Source
-    from llmcli.tokens.tokenizer import to_bytes
-
-    sizes = {path: _size(path) for path in files if path != "-"}
-    if list(texts) == ["-"] or not (texts or files):
-        yield _stdin(console)
-    elif texts:
-        data = to_bytes(" ".join(texts), "the argument")
-        yield Source(io.BytesIO(data), "the argument", len(data))
-    for path in files:
-        if path == "-":
-            yield _stdin(console)
-            continue
-        with _opened(path) as stream:
-            yield Source(stream, path, sizes[path])
-
-
 def bulk(vocabulary: Tokenizer, *, parse_special: bool, bos: bool | None, eos: bool | None) -> BulkEncoder:
     """The fastest encoder there is for a vocabulary."""
     from llmcli.engine.llama.vocabulary import LlamaVocabulary
@@ -140,35 +116,3 @@ def output(
 
     with new_file(Path(path), header) as write_to_file:
         yield write_to_file
-
-
-def _stdin(console: Console) -> Source:
-    from llmcli.tokens.records import Source
-
-    if console.stdin is None:
-        raise InputError("standard input is closed")
-    return Source(console.stdin, "standard input")
-
-
-def _size(path: str) -> int:
-    """The size of a regular file, 0 of anything else that can be read. Raises InputError."""
-    if not path:
-        raise InputError("a file's name is empty")
-    try:
-        found = Path(path).stat()
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from None
-    if stat.S_ISDIR(found.st_mode):
-        raise InputError(f"{path}: Is a directory", hint="give the files in it")
-    return found.st_size if stat.S_ISREG(found.st_mode) else 0
-
-
-def _opened(path: str) -> BinaryIO:
-    try:
-        return Path(path).open("rb")
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: str, error: Exception) -> InputError:
-    return InputError(f"{path}: {getattr(error, 'strerror', None) or error}")

@@ -12,9 +12,10 @@ from llmcli.cli import views
 from llmcli.cli.console import Console
 from llmcli.cli.cutting import Cutting, write_cut
 from llmcli.cli.formats import chosen_format
+from llmcli.cli.inputs import sources
 from llmcli.cli.open import open_tokenizer
 from llmcli.cli.options import ChatTemplateKwargs, ChatTemplateRef, ModelRef, TokenizerRef
-from llmcli.cli.streams import Records, bulk, encoded, output, sources
+from llmcli.cli.streams import Records, bulk, encoded, output
 from llmcli.cli.template import template_kwargs
 from llmcli.errors import UsageError
 
@@ -133,12 +134,13 @@ def tokenize(
     chosen = _format(console, format, output_file, json=json, cuts=cutting is not None)
     streams = sources(console, text or (), file or ())
     with open_tokenizer(console, model, tokenizer) as vocabulary:
-        encoder = bulk(vocabulary, parse_special=parse_special, bos=bos, eos=eos)
+        added = (bos, eos) if cutting is None else (False, False)
+        encoder = bulk(vocabulary, parse_special=parse_special, bos=added[0], eos=added[1])
         found = encoded(console, encoder, records, streams)
         if cutting is not None:
-            frame = len(vocabulary.encode(b"", bos=bos or False, eos=eos or False))
+            n_added = len(vocabulary.encode(b"", bos=bos or False, eos=eos or False))
             with output(console, output_file) as write:
-                write_cut(found, write, cutting, vocabulary, records.end, frame, parse_special)
+                write_cut(found, write, cutting, vocabulary, records.end, n_added)
         elif chosen in SHOW_TEXT:
             _show(console, found, vocabulary, chosen, output_file)
         else:

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llmcli.cli.console import Console
-from llmcli.cli.open import open_tokenizer, read_file, read_input
+from llmcli.cli.inputs import read_input
+from llmcli.cli.open import open_tokenizer, read_file
 from llmcli.cli.template import open_template
 from llmcli.errors import CheckError, UsageError
 

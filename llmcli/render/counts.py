@@ -19,15 +19,15 @@ class Count:
     chars: int
 
 
-def as_rows(counts: Sequence[Count], *, stats: bool) -> str:
-    """A row a file, the numbers right-aligned, and a total below several. `stats` adds columns and a head.
+def as_rows(counts: Sequence[Count], *, stats: bool, with_total: bool) -> str:
+    """A row a file, the numbers right-aligned, and a total below them. `stats` adds columns and a head.
 
-    >>> print(as_rows([Count("a", 7, 30, 30), Count("b", 12, 40, 40)], stats=False), end="")
+    >>> print(as_rows([Count("a", 7, 30, 30), Count("b", 12, 40, 40)], stats=False, with_total=True), end="")
      7 a
     12 b
     19 total
     """
-    shown = [*counts, total(counts)] if len(counts) > 1 else list(counts)
+    shown = [*counts, total(counts)] if with_total else list(counts)
     rows = [_numbers(one) if stats else [str(one.tokens)] for one in shown]
     if stats:
         rows.insert(0, ["tokens", "bytes", "chars", "bytes/token"])

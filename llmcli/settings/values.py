@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,25 @@ LARGEST = 3.4e38
 
 LARGEST_BIAS = 1e9
 """Far above any logit, and several of them added up are still a number."""
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
+_REAL = re.compile(
+    r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|[+-]?(?:inf(?:inity)?|nan)", re.IGNORECASE
+)
+
+
+def whole(text: str) -> int:
+    """A whole number in plain digits. Raises ValueError for all else that Python takes: 1_000, " 5 ", "٥"."""
+    if not _WHOLE.fullmatch(text):
+        raise ValueError("not a whole number")
+    return int(text)
+
+
+def real(text: str) -> float:
+    """A number in plain digits, an infinity, or NaN. Raises ValueError for all else that Python takes."""
+    if not _REAL.fullmatch(text):
+        raise ValueError("not a number")
+    return float(text)
 
 
 def number(low: float = -math.inf, high: float = math.inf, *, or_zero: bool = False) -> Parse:
@@ -27,7 +47,7 @@ def number(low: float = -math.inf, high: float = math.inf, *, or_zero: bool = Fa
 
     def parse(text: str) -> float:
         try:
-            value = float(text)
+            value = real(text)
         except ValueError:
             value = math.nan
         if or_zero and value == 0:
@@ -48,7 +68,7 @@ def integer(low: int, high: int = 2**31 - 1, **words: Any) -> Parse:
         if text in words:
             return words[text]
         try:
-            value = int(text)
+            value = whole(text)
         except ValueError:
             value = low - 1
         if not low <= value <= high:
@@ -90,13 +110,13 @@ def logit_bias(text: str) -> tuple[int, float]:
     """`ID+BIAS` or `ID-BIAS`, as llama.cpp writes it: `15+2.5`, `15-inf`."""
     for sign in "+-":
         id_text, found, bias_text = text.partition(sign)
-        if found and id_text.isascii() and id_text.strip().isdecimal():
+        if found and id_text:
             try:
-                bias = float(sign + bias_text)
+                token_id, bias = whole(id_text), real(sign + bias_text)
             except ValueError:
                 break
-            if bias == -math.inf or abs(bias) <= LARGEST_BIAS:
-                return int(id_text), bias
+            if token_id >= 0 and (bias == -math.inf or abs(bias) <= LARGEST_BIAS):
+                return token_id, bias
     raise ValueError(f"must be a token id and a bias up to {LARGEST_BIAS:g}: 15+2.5, 15-1 or 15-inf")
 
 
@@ -104,7 +124,7 @@ def lora_adapter(text: str) -> tuple[Path, float]:
     """`FILE` or `FILE:SCALE`."""
     path, colon, scale = text.rpartition(":")
     try:
-        value = float(scale) if colon else 1.0
+        value = real(scale) if colon else 1.0
     except ValueError:
         colon, value = "", 1.0  # the colon belongs to the path
     if not abs(value) <= LARGEST:
@@ -115,7 +135,7 @@ def lora_adapter(text: str) -> tuple[Path, float]:
 def proportions(text: str) -> tuple[float, ...]:
     """Numbers separated by commas: `3,1`."""
     try:
-        values = tuple(float(part) for part in text.split(","))
+        values = tuple(real(part.strip()) for part in text.split(","))
     except ValueError:
         values = (-1.0,)
     if not all(math.isfinite(value) and value >= 0 for value in values):
@@ -127,7 +147,7 @@ def temperatures(text: str) -> tuple[float, ...]:
     """Temperatures separated by commas: `0,0.5,1,2`; each 0 or at least 0.000001."""
     one = number(1e-6, or_zero=True)
     try:
-        return tuple(one(part) for part in text.split(","))
+        return tuple(one(part.strip()) for part in text.split(","))
     except ValueError:
         raise ValueError(
             "must be temperatures separated by commas, each 0 or from 0.000001 up: 0,0.5,1,2"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any
 
 from llmcli.errors import InputError, UsageError
 from llmcli.tokens.records import Source, separated
@@ -27,31 +30,65 @@ def parse_ids(text: str) -> list[int]:
 
 
 def read_ids(source: Source) -> Iterator[list[int]]:
-    """The ids of a stream: of each record where it holds JSON objects, one a line; else all together.
+    """The ids of a stream: of each record where it holds JSON objects; else all together.
 
-    Raises UsageError for what is no id, InputError for a line that is no record.
+    An object is on a line of its own, or indented over several as `tokenize --json` writes it. A byte order
+    mark at the beginning is skipped. Raises UsageError for what is no id, InputError for what is no record.
     """
-    together: list[bytes] = []
+    lines = _numbered_lines(source)
+    for number, line in lines:
+        if line.lstrip().startswith(b"{"):
+            for where, record in _records(chain([(number, line)], lines), source.name):
+                yield _ids_of(record, where)
+            return
+        if line.strip():
+            rest = (line for _, line in lines)
+            yield parse_ids(b"\n".join([line, *rest]).decode("utf-8", "replace"))
+            return
+    yield []
+
+
+def _numbered_lines(source: Source) -> Iterator[tuple[int, bytes]]:
+    """Every line with its number, from 1."""
     number = 0
-    are_records = False
     for batch in separated(source, b"\n"):
         for line in batch.texts() if batch else ():
             number += 1
-            are_records = are_records or (not together and line.lstrip().startswith(b"{"))
-            if not are_records:
-                if together or line.strip():
-                    together.append(line)
-            elif line.strip():
-                yield _ids_of(line, f"{source.name}, line {number}")
-    if not are_records:
-        yield parse_ids(b"\n".join(together).decode("utf-8", "replace"))
+            yield number, line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
 
 
-def _ids_of(line: bytes, where: str) -> list[int]:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where}: not JSON: {error}") from None
+def _records(lines: Iterable[tuple[int, bytes]], name: str) -> Iterator[tuple[str, Any]]:
+    """Each JSON object with where it begins, as soon as its last line is there.
+
+    One that is written over several lines is indented: `{` begins a line only where an object begins.
+    """
+    held: list[bytes] = []
+    where = ""
+    for number, line in lines:
+        if not held:
+            where = f"{name}, line {number}"
+        elif line.startswith(b"{"):
+            break
+        if not (held or line.strip()):
+            continue
+        held.append(line)
+        if len(held) > 1 and not line.rstrip().endswith(b"}"):
+            continue
+        try:
+            record = json.loads(b"\n".join(held))
+        except json.JSONDecodeError as error:
+            if error.doc[error.pos :].strip():
+                raise InputError(f"{where}: not JSON: {error}") from None
+            continue  # nothing is wrong but that it does not end here
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"{where}: not JSON: {error}") from None
+        held = []
+        yield where, record
+    if held:
+        raise InputError(f"{where}: not JSON: it has no end")
+
+
+def _ids_of(record: Any, where: str) -> list[int]:
     ids = record.get("ids") if isinstance(record, dict) else None
     if not isinstance(ids, list):
         raise InputError(f'{where}: no list of ids at "ids"')

@@ -39,7 +39,7 @@ def test_a_sentencepiece_vocabulary_keeps_any_bytes(llmcli: Program, stories: Pa
 @SOME
 @given(text=TEXTS)
 def test_every_format_holds_the_same_ids(llmcli: Program, text: bytes) -> None:
-    """ids, list, lines, json and jsonl, and detokenize reads each that is made of ids."""
+    """ids, list, lines, json and jsonl, and detokenize reads each of them."""
     spelled = {
         name: llmcli("tokenize", "--format", name, stdin=text).succeeded().text
         for name in ("ids", "list", "lines", "json", "jsonl")
@@ -52,7 +52,7 @@ def test_every_format_holds_the_same_ids(llmcli: Program, text: bytes) -> None:
     assert ids == data["ids"] == [token["id"] for token in data["tokens"]]
     assert data["n_tokens"] == len(ids)
     assert b"".join(text[token["start"] : token["end"]] for token in data["tokens"]) == text
-    for name in ("ids", "list", "lines"):
+    for name in spelled:
         assert llmcli("detokenize", stdin=spelled[name].encode()).stdout == text
 
 
