@@ -60,6 +60,7 @@ class Store:
         with self._said():
             self._db = connect(path)
             self._locks = Locks(path.with_suffix(".lock"))
+        self._open: set[int] = set()
 
     def create(self, name: str, *, model: str = "", system: str = "") -> Saved:
         """A new session, open in this process. Raises UsageError where the name is taken."""
@@ -68,7 +69,7 @@ class Store:
             cursor = self._db.execute(
                 "INSERT INTO session (key, name, model, system, created, updated, leaf, branch)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (key := secrets.token_hex(8), name, model, system, now, now, ROOT, MAIN),
+                (key := secrets.token_hex(8), name, model, _text(system), now, now, ROOT, MAIN),
             )
         saved = Saved(cursor.lastrowid or 0, key, name, model, system, now, now)
         self._take(saved.id, name)
@@ -105,8 +106,12 @@ class Store:
         )
 
     def close_session(self, saved: Saved) -> None:
-        """Let other processes open it again."""
-        self._locks.release(saved.id)
+        """Let other processes open it again. One in which nothing was said is removed."""
+        if saved.id in self._open:
+            with self._writing(saved.name):
+                self._db.execute(_DELETE_EMPTY, (saved.id,))
+            self._locks.release(saved.id)
+            self._open.remove(saved.id)
 
     def save(self, saved: Saved, tree: Tree, n_clean: int) -> Saved:
         """Make the session what `saved` says, with `tree`, of which `n_clean` nodes are on disk already."""
@@ -114,7 +119,7 @@ class Store:
         with self._writing(saved.name):
             self._db.execute(
                 "UPDATE session SET model = ?, system = ?, updated = ?, leaf = ?, branch = ? WHERE id = ?",
-                (saved.model, saved.system, now, tree.leaf, tree.branch, saved.id),
+                (saved.model, _text(saved.system), now, tree.leaf, tree.branch, saved.id),
             )
             self._db.execute("DELETE FROM message WHERE session = ? AND number >= ?", (saved.id, n_clean))
             for number in range(n_clean, len(tree.nodes)):
@@ -186,7 +191,9 @@ class Store:
     def close(self) -> None:
         """Close the file, and all sessions."""
         with suppress(sqlite3.Error):
+            self._db.executemany(_DELETE_EMPTY, [(number,) for number in self._open])
             self._db.close()
+        self._open.clear()
         self._locks.close()
 
     def __enter__(self) -> Store:
@@ -206,6 +213,7 @@ class Store:
                 f"the session {name!r} is open in another llmcli{by}",
                 hint="close it there, or begin another one",
             )
+        self._open.add(number)
 
     def _id(self, name: str) -> int:
         with self._said():
@@ -225,15 +233,9 @@ class Store:
         if made is not None:
             self._db.execute("INSERT OR IGNORE INTO origin (data) VALUES (?)", (made.origin,))
             [origin] = self._db.execute("SELECT id FROM origin WHERE data = ?", (made.origin,)).fetchone()
-        values: tuple[Any, ...] = (
-            session,
-            number,
-            node.parent,
-            message.role,
-            message.content,
-            message.reasoning,
-        )
-        values += (node.created, origin, made and made.seed, made and made.finish_reason)
+        values: tuple[Any, ...] = (session, number, node.parent, message.role)
+        values += (_text(message.content), _text(message.reasoning), node.created)
+        values += (origin, made and made.seed, made and made.finish_reason)
         self._db.execute(_PUT, values)
 
     @contextmanager
@@ -279,6 +281,9 @@ _HINTS = {
     "database disk image is malformed": "the file is damaged: move it away to begin a new one",
     "database is locked": "another llmcli is writing for very long",
 }
+_DELETE_EMPTY = """
+    DELETE FROM session WHERE id = ? AND NOT EXISTS (SELECT 1 FROM message WHERE session = session.id)
+"""
 _NODES = """
     SELECT role, content, reasoning, parent, created, seed, finish_reason, data
     FROM message LEFT JOIN origin ON origin.id = message.origin WHERE session = ? ORDER BY number
@@ -305,3 +310,8 @@ def _node(row: tuple[Any, ...]) -> Node:
     role, content, reasoning, parent, created, seed, finish_reason, origin = row
     made = None if origin is None else Made(seed, finish_reason, origin)
     return Node(Message(cast(Role, role), content, reasoning), parent, created, made)
+
+
+def _text(text: str) -> str:
+    """Text that has UTF-8: bytes that were none when Python read them become U+FFFD."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

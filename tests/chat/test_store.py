@@ -107,6 +107,16 @@ class TestSessions:
         with pytest.raises(StoreError, match="no session called 'note'; nearest: notes"):
             store.read("note")
 
+    def test_one_in_which_nothing_was_said_does_not_stay(self, store: Store, path: Path) -> None:
+        """Neither when it is closed, nor when the file is; one with a message stays."""
+        store.close_session(store.create("one"))
+        assert store.names() == []
+        store.create("two")
+        store.save(store.create("three"), talk("hello"), 0)
+        store.close()
+        with Store(path) as again:
+            assert again.names() == ["three"]
+
     def test_removed_is_gone(self, store: Store, path: Path) -> None:
         """With every word: nothing of it is left in the files, nor in the index of the search."""
         store.save(store.create("secret"), talk("xylophone " * 500, "zeppelin"), 0)
@@ -202,9 +212,8 @@ class TestTwoProcesses:
 
     def test_the_second_is_told_who_has_it(self, store: Store, path: Path) -> None:
         """By its process number; another session can be opened, and this one again when it is closed."""
-        saved = store.create("notes")
-        store.create("other")
-        store.close_session(store.open("other"))
+        saved, other = (store.save(store.create(name), talk("hello"), 0) for name in ("notes", "other"))
+        store.close_session(other)
         words = self.other(path, "store.open('other')", "store.open('notes')")
         assert "'notes' is open in another llmcli (process " in words
         assert f"(process {os.getpid()})" in words
@@ -219,7 +228,8 @@ class TestTwoProcesses:
 
     def test_the_lock_dies_with_its_owner(self, store: Store, path: Path) -> None:
         """However it ends."""
-        self.other(path, "store.create('notes')", "import os; os.kill(os.getpid(), 9)")
+        store.close_session(store.save(store.create("notes"), talk("hello"), 0))
+        self.other(path, "store.open('notes')", "import os; os.kill(os.getpid(), 9)")
         assert store.open("notes").name == "notes"
 
 
