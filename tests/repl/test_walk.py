@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import resource
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -170,3 +173,40 @@ class TestSessions:
         terminal = chat()
         terminal.sees("notice: the conversation is not saved")
         assert len(reply(terminal, "hello")) == 4
+
+
+class TestAFullDisk:
+    """As a limit on the size of files that the test sets and lifts."""
+
+    def limit(self, terminal: Terminal, size: int) -> None:
+        resource.prlimit(terminal.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+    def test_a_message_that_can_t_be_saved(self, chat: Open) -> None:
+        """It is said, and the message is at the prompt again; with room on the disk, it is sent."""
+        terminal = chat("--session", "notes")
+        reply(terminal, "one")
+        self.limit(terminal, 1)
+        assert "error: " in says(terminal, "two")
+        terminal.sees(">>> two", times=2)
+        self.limit(terminal, resource.RLIM_INFINITY)
+        assert len(says(terminal, "").splitlines()[-1]) == 4
+        leave(terminal)
+        assert user_messages(chat("--continue")) == ["one", "two"]
+
+    def test_a_reply_that_can_t_be_saved(self, llmcli: Program, wide_model: Path, chat: Open) -> None:
+        """It goes on, is said at its end, and is saved with the next message."""
+        terminal = chat("-m", wide_model, "-c", "0", "--session", "notes", "--grammar", r'root ::= "x" root')
+        terminal.line("go on")
+        terminal.sees("xxxxx")
+        self.limit(terminal, 1)
+        time.sleep(1)
+        terminal.interrupt()
+        terminal.sees("notice: the reply is not saved yet")
+        terminal.waits(lambda: at_prompt(terminal), "the prompt")
+        self.limit(terminal, resource.RLIM_INFINITY)
+        says(terminal, '/set grammar root ::= "yes!"')
+        assert says(terminal, "and now?") == "yes!"
+        leave(terminal)
+        first, long, second, yes = llmcli("sessions", "export", "--format", "jsonl").records
+        assert (first["content"], second["content"], yes["content"]) == ("go on", "and now?", "yes!")
+        assert (long["finish_reason"], set(long["content"])) == ("cancelled", {"x"})
