@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from types import TracebackType
 
 from llmcli import __version__
 from llmcli.chat import tree as trees
@@ -21,6 +22,7 @@ from llmcli.chat.conversation import Conversation
 from llmcli.chat.messages import ASSISTANT, SYSTEM, USER, Message
 from llmcli.chat.names import checked_name, name_from
 from llmcli.chat.reply import Event, Generated, Notice, Reply
+from llmcli.chat.snapshot import Snapshots
 from llmcli.chat.store import Saved, Store
 from llmcli.chat.tree import ROOT, Made, Node, Tip, Tree
 from llmcli.engine.protocol import Progress
@@ -37,15 +39,17 @@ class Session:
     """A conversation with its tree. Without a `store` both are in memory alone.
 
     `model` is what -m takes to have the same model again. `saved` is None until the first message: nothing is
-    saved before.
+    saved before. A context manager.
     """
 
     conversation: Conversation
     model: str = ""
     store: Store | None = None
     saved: Saved | None = None
+    snapshots: Snapshots | None = None
     tree: Tree = field(default_factory=Tree, init=False)
     _n_clean: int = field(default=0, init=False)
+    _has_spoken: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         if self.saved is not None:
@@ -116,14 +120,24 @@ class Session:
     def new(self) -> None:
         """Leave this session and begin another one, with the same system message."""
         self.leave()
-        self.saved, self._n_clean = None, 0
+        self.saved, self._n_clean, self._has_spoken = None, 0, False
         self._go_on_with(Tree())
 
     def leave(self) -> None:
-        """Let other processes open the session."""
+        """Keep the cache for whoever comes back, and let other processes open the session."""
         if self.store is not None and self.saved is not None:
+            if self.snapshots is not None and self._has_spoken:
+                self.snapshots.keep(self.saved.key)
             with suppress(StoreError):  # an empty session stays in the list
                 self.store.close_session(self.saved)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.leave()
 
     def as_saved(self) -> Saved:
         """The session as it would be on disk, also where it is not saved."""
@@ -132,8 +146,10 @@ class Session:
         return self._described(replace(saved, tree=self.tree))
 
     def _begin(self, saved: Saved) -> None:
-        self.saved, self._n_clean = saved, len(saved.tree.nodes)
+        self.saved, self._n_clean, self._has_spoken = saved, len(saved.tree.nodes), False
         self._go_on_with(saved.tree)
+        if self.snapshots is not None and (ids := self.snapshots.resume(saved.key)):
+            self.conversation.resume(ids)
 
     def _answer(self, asked: Tree, on_prefill: Progress | None) -> Events[Event, None, None]:
         """Carry out a turn that answers the last message of `asked`, and put the reply into the tree."""
@@ -146,6 +162,7 @@ class Session:
                 if isinstance(event, Generated) and growing.add(event):
                     self._grow(growing)
                 elif isinstance(event, Reply) and conversation.messages is not begun:
+                    self._has_spoken = True
                     made = Made(event.seed, event.finish_reason, growing.origin)
                     yield from self._finish(event.message, made, growing.created)
                 yield event

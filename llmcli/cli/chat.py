@@ -14,7 +14,7 @@ import typer
 from llmcli.cli.console import Console
 from llmcli.cli.open import decode_text, open_engine, progress, read_file, read_text
 from llmcli.cli.options import ChatTemplateKwargs, ChatTemplateRef, ModelRef
-from llmcli.cli.session import model_of, open_place
+from llmcli.cli.session import model_of, open_place, snapshots_of
 from llmcli.cli.template import open_template, template_kwargs
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.errors import InputError, InterruptedByUser, UsageError
@@ -59,6 +59,9 @@ def chat(
     ] = None,
     chat_template: ChatTemplateRef = None,
     chat_template_kwargs: ChatTemplateKwargs = None,
+    no_kv_snapshot: Annotated[
+        bool, typer.Option("--no-kv-snapshot", help="Do not keep the cache of a session on disk.")
+    ] = False,
     think: Annotated[
         str,
         typer.Option("--think", metavar="|".join(THINK), help="A reasoning model's thinking."),
@@ -106,22 +109,24 @@ def chat(
 
         conversation = _conversation(llama, chat_template, sampling, abort, kwargs)
         conversation.system = system_text or (saved.system if saved else "")
-        talk = Session(conversation, reference_to(llama.model.path), store, saved)
+        snapshots = snapshots_of(console, llama, engine, store, wanted=not no_kv_snapshot)
+        talk = Session(conversation, reference_to(llama.model.path), store, saved, snapshots)
         load_seconds = time.perf_counter() - started
         name = llama.tokenizer.name
         view = writer(
             console, name, load_seconds, talk.name, json=json, jsonl=jsonl, stats=stats, think=think
         )
-        if asked is not None:
-            talk.unanswered()
-            _run(console, talk, asked, view)
-        else:
-            from llmcli.repl.app import Repl
-            from llmcli.settings.folders import state_folder
+        with talk:
+            if asked is not None:
+                talk.unanswered()
+                _run(console, talk, asked, view)
+            else:
+                from llmcli.repl.app import Repl
+                from llmcli.settings.folders import state_folder
 
-            history = None if no_save else state_folder(console.environ) / "history"
-            bar = partial(progress, console, "reading the prompt")
-            Repl(console, talk, view, history=history, attached=attached, progress=bar).run()
+                history = None if no_save else state_folder(console.environ) / "history"
+                bar = partial(progress, console, "reading the prompt")
+                Repl(console, talk, view, history=history, attached=attached, progress=bar).run()
 
 
 def _run(console: Console, talk: Session, asked: Iterable[str], view: ReplyWriter) -> None:

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmcli.cli.console import Console
-from llmcli.cli.sessions import open_store
+from llmcli.cli.sessions import SNAPSHOTS, open_store
 from llmcli.errors import ModelError, StoreError, UsageError
+from llmcli.settings.engine import EngineOptions
+from llmcli.settings.folders import cache_folder
 from llmcli.settings.model import BUNDLED
 
 if TYPE_CHECKING:
+    from llmcli.chat.snapshot import Snapshots
     from llmcli.chat.store import Saved, Store
+    from llmcli.engine.llama.engine import LlamaEngine
 
 Place = tuple["Store | None", "Saved | None"]
 """The file of sessions, where one is kept; and the session to go on with, where there is one."""
@@ -56,6 +60,26 @@ def _store_or_notice(console: Console) -> Store | None:
     except StoreError as error:
         console.note(f"notice: the conversation is not saved: {error.message}")
         return None
+
+
+def snapshots_of(
+    console: Console, engine: LlamaEngine, options: EngineOptions, store: Store | None, *, wanted: bool
+) -> Snapshots | None:
+    """Where the caches of sessions are kept; None where none are."""
+    if store is None or not wanted:
+        return None
+    from llmcli.chat.snapshot import Snapshots, fingerprint_of
+
+    def explain(reason: str) -> None:
+        if console.debug:
+            console.say(f"{reason}\n")
+
+    try:
+        mark = fingerprint_of(engine.model.path, options, engine.context_size, engine.state_version)
+    except OSError as error:
+        explain(f"no cache is kept: {error}")
+        return None
+    return Snapshots(cache_folder(console.environ) / SNAPSHOTS, engine, mark, explain)
 
 
 def model_of(flag: str | None, saved: Saved | None) -> str | None:

@@ -11,12 +11,13 @@ from llmcli.cli.formats import chosen_format
 from llmcli.cli.group import Group
 from llmcli.errors import LlmcliError
 from llmcli.render.safe import safe_line
-from llmcli.settings.folders import data_folder
+from llmcli.settings.folders import cache_folder, data_folder
 
 if TYPE_CHECKING:
     from llmcli.chat.store import Store
 
-SESSIONS = "sessions.db"
+SESSIONS, SNAPSHOTS = "sessions.db", "kv"
+"""The file in the data folder, and the folder in the cache folder."""
 EXPORTS = ("md", "json", "jsonl", "html")
 
 Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Default: the last one used.")]
@@ -90,13 +91,15 @@ def remove(
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
 ) -> None:
     """Remove sessions, with all that was said in them. On a terminal it asks first."""
+    from llmcli.chat.snapshot import forget
+
     with open_store(console) as store:
         n_messages = sum(len(store.read(name).tree.nodes) for name in dict.fromkeys(names))
         if console.reads_terminal and not yes:
             what = ", ".join(map(safe_line, names))
             typer.confirm(f"remove {what} with {n_messages:,} messages for ever?", abort=True, err=True)
         for name in dict.fromkeys(names):
-            store.remove(name)
+            forget(cache_folder(console.environ) / SNAPSHOTS, store.remove(name))
 
 
 def search(

@@ -61,7 +61,8 @@ class ReplyWriter(ABC):
         """Show what is left to show at the end of a reply."""
 
     def notice(self, notice: Notice) -> None:
-        """Show a notice."""
+        """Show a notice, on a line of its own."""
+        self.break_off()
         self.output.note(f"notice: {notice.text}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -198,3 +199,40 @@ class TestSessions:
                 terminal.send(answer + ENTER)
                 terminal.ends()
             assert len(talked("sessions", "list", "--json").json) == left
+
+
+class TestTheKeptCache:
+    """A session of more than 256 tokens goes on without its prompt being evaluated again."""
+
+    def two_turns(self, llmcli: Program, *args: object) -> Any:
+        """A long turn, and in another process a short one; the second reply."""
+        say(llmcli, "the quick brown fox " * 40, "--session", "notes", *args)
+        return llmcli("chat", "-p", "hello", *YES, "--continue", "--json", *args).succeeded()
+
+    def test_only_the_new_tokens_are_evaluated(self, llmcli: Program) -> None:
+        """Exactly those that a conversation without a break evaluates; the cache goes with the session."""
+        usage = self.two_turns(llmcli).json["usage"]
+        turns = b"the quick brown fox " * 40 + b"\nhello\n"
+        unbroken = llmcli("chat", "--turns", "-", *YES, "--json", stdin=turns).records[1]["usage"]
+        assert usage == unbroken
+        assert usage["evaluated_tokens"] < 30 < 256 < usage["cached_tokens"]
+        assert list((llmcli.home / "cache" / "kv").iterdir())
+        llmcli("sessions", "rm", "notes").succeeded()
+        assert not list((llmcli.home / "cache" / "kv").iterdir())
+
+    def test_not_where_it_is_not_wanted(self, llmcli: Program) -> None:
+        """--no-kv-snapshot."""
+        usage = self.two_turns(llmcli, "--no-kv-snapshot").json["usage"]
+        assert usage["evaluated_tokens"] == usage["prompt_tokens"]
+        assert not (llmcli.home / "cache").exists()
+
+    def test_a_damaged_one_is_not_spoken_of(self, llmcli: Program) -> None:
+        """But with --debug."""
+        self.two_turns(llmcli)
+        [path] = (llmcli.home / "cache" / "kv").iterdir()
+        path.write_bytes(path.read_bytes()[:-1])
+        ran = llmcli("chat", "-p", "hello", *YES, "--continue", "--json").succeeded()
+        assert ran.json["usage"]["cached_tokens"] == 0
+        assert ran.stderr == ""
+        path.write_bytes(b"")
+        assert "the kept cache is damaged" in llmcli("--debug", "chat", "-p", "x", *YES, "--continue").stderr

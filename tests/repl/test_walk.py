@@ -201,7 +201,7 @@ class TestAFullDisk:
         self.limit(terminal, 1)
         time.sleep(1)
         terminal.interrupt()
-        terminal.sees("notice: the reply is not saved yet")
+        terminal.sees("\nnotice: the reply is not saved")
         terminal.waits(lambda: at_prompt(terminal), "the prompt")
         self.limit(terminal, resource.RLIM_INFINITY)
         says(terminal, '/set grammar root ::= "yes!"')

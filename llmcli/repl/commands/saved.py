@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from llmcli.chat.messages import USER
 from llmcli.chat.tree import path
 from llmcli.errors import FileError, UsageError
-from llmcli.render.id_files import new_file
 from llmcli.render.session_export import FORMATS
 from llmcli.render.sessions import list_as_table
 from llmcli.repl.commands.registry import slash
+from llmcli.settings.new_file import new_file
 
 if TYPE_CHECKING:
     from llmcli.repl.app import Repl
