@@ -9,7 +9,7 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -92,7 +92,8 @@ class Store:
                 (number,),
             ).fetchone()
             key, name, model, system, created, updated, leaf, branch = row
-            nodes = tuple(map(_node, self._db.execute(_NODES, (number,))))
+            origins = dict(self._db.execute(_ORIGINS, (number,)))
+            nodes = tuple(_node(row, origins) for row in self._db.execute(_NODES, (number,)))
             tips = dict(self._db.execute("SELECT name, tip FROM branch WHERE session = ?", (number,)))
         return Saved(
             number,
@@ -285,9 +286,10 @@ _DELETE_EMPTY = """
     DELETE FROM session WHERE id = ? AND NOT EXISTS (SELECT 1 FROM message WHERE session = session.id)
 """
 _NODES = """
-    SELECT role, content, reasoning, parent, created, seed, finish_reason, data
-    FROM message LEFT JOIN origin ON origin.id = message.origin WHERE session = ? ORDER BY number
+    SELECT role, content, reasoning, parent, created, seed, finish_reason, origin
+    FROM message WHERE session = ? ORDER BY number
 """
+_ORIGINS = "SELECT id, data FROM origin WHERE id IN (SELECT DISTINCT origin FROM message WHERE session = ?)"
 _PUT = """
     INSERT INTO message
         (session, number, parent, role, content, reasoning, created, origin, seed, finish_reason)
@@ -306,9 +308,9 @@ _SUMMARIES = """
 """
 
 
-def _node(row: tuple[Any, ...]) -> Node:
+def _node(row: tuple[Any, ...], origins: Mapping[int, str]) -> Node:
     role, content, reasoning, parent, created, seed, finish_reason, origin = row
-    made = None if origin is None else Made(seed, finish_reason, origin)
+    made = None if origin is None else Made(seed, finish_reason, origins[origin])
     return Node(Message(cast(Role, role), content, reasoning), parent, created, made)
 
 

@@ -46,8 +46,8 @@ class Repl:
         """Read and answer until Ctrl-D or /exit."""
         reader = Input(self.history, list(COMMANDS.values()), self.status, self.output.colors_output)
         told = ""
-        greet(self)
         self.output.note("Enter sends, Alt-Enter adds a line, Ctrl-C stops a reply, Ctrl-D leaves; /help")
+        greet(self)
         while True:
             if reader.problem != told:
                 told = reader.problem

@@ -31,7 +31,9 @@ def greet(repl: Repl) -> None:
         mark = ">>> " if node.message.role == USER else ""
         repl.output.write(f"{mark}{node.message.content.rstrip()}\n")
         if node.made is not None and node.made.finish_reason is None:
+            repl.output.flush()
             repl.output.note("notice: this reply was broken off; /retry writes another one")
+    repl.output.flush()
     if unanswered:
         repl.put_back(unanswered)
         repl.output.note("notice: your last message was not answered yet; it is at the prompt")
