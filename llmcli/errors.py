@@ -5,6 +5,7 @@
     |-- InputError            1   a file or a record can't be read
     |-- OutputError           1   the answer can't be written to standard output
     |-- FileError             1   a file can't be written
+    |-- StoreError            1   the sessions can't be read or written, or one is open elsewhere
     |-- ModelError            1   a model can't be found or loaded, or can't do what is asked
     |   `-- GgufError         1   the file is no GGUF, or a damaged one
     |-- TemplateError         1   a chat template is missing, broken, or refuses the conversation
@@ -46,6 +47,10 @@ class OutputError(LlmcliError):
 
 class FileError(LlmcliError):
     """A file can't be written."""
+
+
+class StoreError(LlmcliError):
+    """The sessions can't be read or written, or one is open in another llmcli."""
 
 
 class ModelError(LlmcliError):

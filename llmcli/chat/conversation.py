@@ -66,6 +66,10 @@ class Conversation:
         del self.messages[at:]
         return message
 
+    def resume(self, ids: Sequence[int]) -> None:
+        """Go on where an earlier process stopped, whose last turn left `ids` in the cache."""
+        self._known = ids
+
     def clear(self) -> None:
         """Forget every message but the system message."""
         self.messages = [m for m in self.messages[:1] if m.role == SYSTEM]

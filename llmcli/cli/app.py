@@ -10,10 +10,11 @@ import typer
 
 from llmcli import __version__
 from llmcli.cli.console import Console
+from llmcli.cli.group import Group
 from llmcli.cli.options import Color, Debug, Quiet, command, set_globals
 
-COMMANDS = ("chat", "tokenize", "detokenize", "count", "vocab", "probs")
-"""Each is a function of that name in the module of that name."""
+COMMANDS = ("chat", "tokenize", "detokenize", "count", "vocab", "probs", "sessions")
+"""Each is a function (or a Group of them) of that name in the module of that name."""
 
 app = typer.Typer(
     # Typer's rich help doubles the time that --help takes.
@@ -50,6 +51,9 @@ def register(names: Sequence[str]) -> None:
     """Make commands part of the program."""
     for name in names:
         function = getattr(import_module(f"llmcli.cli.{name}"), name)
+        if isinstance(function, Group):
+            app.add_typer(function.as_typer(), name=name)
+            continue
         # -1 is an id, if a wrong one.
         settings = {"ignore_unknown_options": True} if name == "detokenize" else {}
         app.command(context_settings=settings)(command(function))

@@ -14,14 +14,17 @@ import typer
 from llmcli.cli.console import Console
 from llmcli.cli.open import decode_text, open_engine, progress, read_file, read_text
 from llmcli.cli.options import ChatTemplateKwargs, ChatTemplateRef, ModelRef
+from llmcli.cli.session import model_of, open_place, snapshots_of
 from llmcli.cli.template import open_template, template_kwargs
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.errors import InputError, InterruptedByUser, UsageError
 from llmcli.settings.engine import EngineOptions
+from llmcli.settings.model import reference_to
 from llmcli.settings.sampling import SamplingOptions
 
 if TYPE_CHECKING:
     from llmcli.chat.conversation import Conversation
+    from llmcli.chat.session import Session
     from llmcli.engine.llama.engine import LlamaEngine
     from llmcli.render.reply_writer import ReplyWriter
 
@@ -56,6 +59,9 @@ def chat(
     ] = None,
     chat_template: ChatTemplateRef = None,
     chat_template_kwargs: ChatTemplateKwargs = None,
+    no_kv_snapshot: Annotated[
+        bool, typer.Option("--no-kv-snapshot", help="Do not keep the cache of a session on disk.")
+    ] = False,
     think: Annotated[
         str,
         typer.Option("--think", metavar="|".join(THINK), help="A reasoning model's thinking."),
@@ -65,12 +71,19 @@ def chat(
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help="Events as they happen, a JSON object a line.")
     ] = False,
-    no_save: Annotated[bool, typer.Option("--no-save", help="Leave no trace on disk (no history).")] = False,
+    session: Annotated[
+        str | None, typer.Option("--session", metavar="NAME", help="Open this session, or begin it.")
+    ] = None,
+    last: Annotated[bool, typer.Option("--continue", help="Go on with the last session.")] = False,
+    no_save: Annotated[
+        bool, typer.Option("--no-save", help="Leave no trace on disk: no session, no history.")
+    ] = False,
 ) -> None:
     """Talk with a model.
 
-    On a terminal, a conversation of many turns; /help lists its commands. With -p or text on stdin, one
-    answer. With --turns, a whole conversation without a terminal.
+    On a terminal, a conversation of many turns, which is saved; /help lists its commands. With -p or text on
+    stdin, one answer. With --turns, a whole conversation without a terminal. Both are saved with --session or
+    --continue.
     """
     if think not in THINK:
         raise UsageError(f"--think {think}: must be one of {', '.join(THINK)}")
@@ -87,35 +100,44 @@ def chat(
     asked = None if interactive else _asked(console, prompt, turns, attached)
     abort = AbortFlag()
     started = time.perf_counter()
-    with open_engine(console, model, engine, abort) as llama:
+    with (
+        open_place(console, session, last, no_save=no_save, interactive=interactive) as (store, saved),
+        open_engine(console, model_of(model, saved), engine, abort) as llama,
+    ):
+        from llmcli.chat.session import Session
         from llmcli.render.reply_writer import writer
 
         conversation = _conversation(llama, chat_template, sampling, abort, kwargs)
-        conversation.system = system_text
+        conversation.system = system_text or (saved.system if saved else "")
+        snapshots = snapshots_of(console, llama, engine, store, wanted=not no_kv_snapshot)
+        talk = Session(conversation, reference_to(llama.model.path), store, saved, snapshots)
         load_seconds = time.perf_counter() - started
+        name = llama.tokenizer.name
         view = writer(
-            console, llama.tokenizer.name, load_seconds, json=json, jsonl=jsonl, stats=stats, think=think
+            console, name, load_seconds, talk.name, json=json, jsonl=jsonl, stats=stats, think=think
         )
-        if asked is not None:
-            _run(console, conversation, asked, view)
-        else:
-            from llmcli.repl.app import Repl
-            from llmcli.settings.folders import state_folder
+        with talk:
+            if asked is not None:
+                talk.unanswered()
+                _run(console, talk, asked, view)
+            else:
+                from llmcli.repl.app import Repl
+                from llmcli.settings.folders import state_folder
 
-            history = None if no_save else state_folder(console.environ) / "history"
-            bar = partial(progress, console, "reading the prompt")
-            Repl(console, conversation, view, history=history, attached=attached, progress=bar).run()
+                history = None if no_save else state_folder(console.environ) / "history"
+                bar = partial(progress, console, "reading the prompt")
+                Repl(console, talk, view, history=history, attached=attached, progress=bar).run()
 
 
-def _run(console: Console, conversation: Conversation, asked: Iterable[str], view: ReplyWriter) -> None:
+def _run(console: Console, talk: Session, asked: Iterable[str], view: ReplyWriter) -> None:
     """Ask everything there is to ask. Raises InterruptedByUser after a reply in which Ctrl-C came."""
     for text in asked:
         with (
             progress(console, "reading the prompt") as on_prefill,
-            closing(conversation.ask(text, on_prefill=on_prefill)) as events,
+            closing(talk.ask(text, on_prefill=on_prefill)) as events,
         ):
             view.show_all(events)
-        if view.cancelled or conversation.abort.is_set:
+        if view.cancelled or talk.conversation.abort.is_set:
             raise InterruptedByUser
 
 

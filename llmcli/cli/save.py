@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from llmcli.errors import FileError
-from llmcli.render.id_files import new_file
+from llmcli.settings.new_file import new_file
 
 
 def save(path: str, text: str) -> None:

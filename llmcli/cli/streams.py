@@ -112,7 +112,7 @@ def output(
 
         yield write
         return
-    from llmcli.render.id_files import new_file
+    from llmcli.settings.new_file import new_file
 
     with new_file(Path(path), header) as write_to_file:
         yield write_to_file

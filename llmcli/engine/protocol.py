@@ -177,6 +177,31 @@ class Brancher(Protocol):
         ...
 
 
+class Resumable(Protocol):
+    """An engine whose cache can be put aside and taken up again, also by another process."""
+
+    @property
+    def cached(self) -> Sequence[int]:
+        """The ids in the cache; not to be changed."""
+        ...
+
+    @property
+    def state_version(self) -> str:
+        """What the bytes of `state` depend on besides model and settings."""
+        ...
+
+    def state(self) -> memoryview:
+        """What the cache holds, as bytes."""
+        ...
+
+    def restore(self, ids: Sequence[int], state: memoryview) -> bool:
+        """Put back, from writable memory, what held `ids`; False, and an empty cache, where it does not fit.
+
+        The bytes have to be, to the last one, what `state` gave.
+        """
+        ...
+
+
 class Generator(Protocol):
     """An engine that writes: evaluates a prompt, then one token after the other."""
 

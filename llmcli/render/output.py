@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from llmcli.errors import LlmcliError
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
 
 
 class Output(Protocol):
@@ -26,6 +29,10 @@ class Output(Protocol):
 
     def write_raw(self, text: str) -> None:
         """Write text to stdout that is known to be safe."""
+        ...
+
+    def rich(self, *, notes: bool = False) -> RichConsole:
+        """A rich console on stdout, or with `notes` on stderr; only safe text may be given to it."""
         ...
 
     def flush(self) -> None:

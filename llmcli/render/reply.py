@@ -8,12 +8,12 @@ from llmcli.chat.reply import Generated, Reply
 from llmcli.render.data import token_data
 
 
-def reply_data(reply: Reply, model: str, load_seconds: float) -> dict[str, Any]:
+def reply_data(reply: Reply, model: str, load_seconds: float, session: str | None) -> dict[str, Any]:
     """A reply with everything that is known of it, ready for JSON; times in milliseconds."""
     usage, timings = reply.usage, reply.timings
     return {
         "model": model,
-        "session": None,
+        "session": session,
         "message": {"role": reply.message.role, "content": reply.message.content},
         "reasoning": reply.message.reasoning or None,
         "finish_reason": reply.finish_reason,

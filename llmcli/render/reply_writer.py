@@ -23,6 +23,8 @@ class ReplyWriter(ABC):
     model: str
     load_seconds: float
     stats: bool
+    session: str | None = None
+    """What the session is called where it was given a name."""
     cancelled: bool = False
     """Whether Ctrl-C ended the last reply."""
 
@@ -59,7 +61,8 @@ class ReplyWriter(ABC):
         """Show what is left to show at the end of a reply."""
 
     def notice(self, notice: Notice) -> None:
-        """Show a notice."""
+        """Show a notice, on a line of its own."""
+        self.break_off()
         self.output.note(f"notice: {notice.text}")
 
 
@@ -123,7 +126,7 @@ class JsonWriter(ReplyWriter):
 
     def reply(self, reply: Reply) -> None:
         """Write the object."""
-        self.output.write_raw(to_json(reply_data(reply, self.model, self.load_seconds)))
+        self.output.write_raw(to_json(reply_data(reply, self.model, self.load_seconds, self.session)))
         self.output.flush()
 
 
@@ -141,7 +144,7 @@ class EventWriter(ReplyWriter):
 
     def reply(self, reply: Reply) -> None:
         """Write the `done` event."""
-        self._put({"event": "done", **reply_data(reply, self.model, self.load_seconds)})
+        self._put({"event": "done", **reply_data(reply, self.model, self.load_seconds, self.session)})
 
     def _put(self, data: dict[str, object]) -> None:
         self.output.write_raw(to_json(data))
@@ -149,11 +152,19 @@ class EventWriter(ReplyWriter):
 
 
 def writer(
-    output: Output, model: str, load_seconds: float, *, json: bool, jsonl: bool, stats: bool, think: str
+    output: Output,
+    model: str,
+    load_seconds: float,
+    session: str | None,
+    *,
+    json: bool,
+    jsonl: bool,
+    stats: bool,
+    think: str,
 ) -> ReplyWriter:
     """The writer that the options ask for."""
     if json:
-        return JsonWriter(output, model, load_seconds, stats)
+        return JsonWriter(output, model, load_seconds, stats, session)
     if jsonl:
-        return EventWriter(output, model, load_seconds, stats)
-    return TextWriter(output, model, load_seconds, stats, shows_thinking=think == "show")
+        return EventWriter(output, model, load_seconds, stats, session)
+    return TextWriter(output, model, load_seconds, stats, session, shows_thinking=think == "show")

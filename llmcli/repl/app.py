@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llmcli.chat.conversation import Conversation
+from llmcli.chat.session import Session
 from llmcli.engine.protocol import Progress
 from llmcli.errors import LlmcliError
 from llmcli.render.output import Output
 from llmcli.render.reply_writer import ReplyWriter
 from llmcli.repl.commands import COMMANDS, Leave, run_command
+from llmcli.repl.commands.saved import greet
 from llmcli.repl.input import Input
 from llmcli.repl.keyboard import held_back
 
@@ -26,18 +28,26 @@ class Repl:
     """
 
     output: Output
-    conversation: Conversation
+    session: Session
     view: ReplyWriter
     progress: Callable[[], AbstractContextManager[Progress | None]]
     history: Path | None = None
     attached: str = ""
     unsent: str = field(default="", init=False)
+    is_editing: bool = field(default=False, init=False)
+    """Whether the next message takes the place of the last one."""
+
+    @property
+    def conversation(self) -> Conversation:
+        """The conversation as the model sees it."""
+        return self.session.conversation
 
     def run(self) -> None:
         """Read and answer until Ctrl-D or /exit."""
         reader = Input(self.history, list(COMMANDS.values()), self.status, self.output.colors_output)
         told = ""
         self.output.note("Enter sends, Alt-Enter adds a line, Ctrl-C stops a reply, Ctrl-D leaves; /help")
+        greet(self)
         while True:
             if reader.problem != told:
                 told = reader.problem
@@ -45,7 +55,7 @@ class Repl:
             try:
                 text = reader.read(self.unsent)
             except KeyboardInterrupt:
-                self.unsent = ""
+                self.unsent, self.is_editing = "", False
                 continue
             except EOFError:
                 return
@@ -57,14 +67,15 @@ class Repl:
 
     def answer(self, text: str | None) -> None:
         """Write the reply to `text`, or with None another one to the last message."""
-        conversation = self.conversation
+        conversation, session = self.conversation, self.session
         before = conversation.messages
+        turn, self.is_editing = session.edit if self.is_editing else session.ask, False
         # The line editor has its own way with SIGINT; here it is ours again.
         with conversation.abort.installed(), held_back(), self.progress() as on_prefill:
             if text is None:
-                events = conversation.retry(on_prefill=on_prefill)
+                events = session.retry(on_prefill=on_prefill)
             else:
-                events = conversation.ask(self._with_attachment(text), on_prefill=on_prefill)
+                events = turn(self._with_attachment(text), on_prefill=on_prefill)
             with closing(events):
                 self.view.show_all(events)
         if conversation.messages is not before:
@@ -91,6 +102,7 @@ class Repl:
         is_command = text.startswith("/") and not text.startswith("//")
         try:
             if is_command:
+                self.is_editing = False
                 run_command(self, text)
             else:
                 self.answer(text.removeprefix("/") if text.startswith("//") else text)

@@ -23,6 +23,11 @@ class ModelChoice:
     by_default: bool = False
 
 
+def reference_to(path: Path) -> str:
+    """What `choose_model` takes to come to the file at `path` again, from any folder."""
+    return BUNDLED if path == BUNDLED_FILE else str(path.absolute())
+
+
 def choose_model(flag: str | None, environ: Mapping[str, str] = os.environ) -> ModelChoice:
     """The model that the flag names, else LLMCLI_MODEL, else the bundled one.
 

@@ -49,13 +49,14 @@ class LlamaContext:
         self._pointer: int | None = None
         self._adapters: list[Any] = []
         self._model = model
-        self._abort = abort or AbortFlag()
+        self.abort = abort or AbortFlag()
+        """Who hears of Ctrl-C."""
         self._cached: list[int] = []
         self._has_logits = False
         self.n_evaluated = 0
         """How many tokens were evaluated in all."""
         options = options or EngineOptions()
-        with self._abort.calling():
+        with self.abort.calling():
             self._pointer = new_context(model, options, n_sequences)
         model.used_by(self)
         self.memory: Any = lib.llama_get_memory(self._pointer)
@@ -72,17 +73,17 @@ class LlamaContext:
         self._tokens = (lib.llama_token * self._n_batch)()
         self._batch = lib.llama_batch_get_one(self._tokens, 1)
         self._every_row = (ctypes.c_int8 * self.block)(*[1] * self.block)
-        flag = self._abort
+        flag = self.abort
         # Held here: llama.cpp keeps only the address.
         self._callback = lib.ggml_abort_callback(lambda _data: flag.is_set)
         self._no_callback = lib.ggml_abort_callback()
         self._is_watched = False
         self._is_slow = True
-        with self._abort.calling():
+        with self.abort.calling():
             apply_adapters(options.lora, model.pointer, self._pointer, self._adapters)
-        if self._abort.is_set:
+        if self.abort.is_set:
             self.close()
-            self._abort.check()
+            self.abort.check()
 
     @property
     def pointer(self) -> int:
@@ -223,7 +224,7 @@ class LlamaContext:
         """Make the cache hold a beginning of `wanted` that lacks at least its last token; how many it is."""
         steps = plan(self._cached, wanted, may_shift and self.can_shift)
         self._has_logits = False
-        with self._abort.calling():
+        with self.abort.calling():
             if self._can_step_back_to(steps.kept) and all(
                 self._cut(start, end) for start, end in reversed(steps.cuts)
             ):
@@ -238,7 +239,7 @@ class LlamaContext:
             self._decode(pointer, self._batch, len(ids), ids)
         finally:
             self._batch.logits = None
-        self._abort.check()
+        self.abort.check()
 
     def _cut(self, start: int, end: int) -> bool:
         """Take [start, end) out of the cache and move up what follows; False where the model can't."""
@@ -265,6 +266,13 @@ class LlamaContext:
         lib.llama_memory_clear(self.memory, True)
         self._cached.clear()
 
+    def hold(self, ids: Sequence[int]) -> None:
+        """Take note that the cache was filled with `ids` from outside; without any, empty it."""
+        if not ids:
+            self._clear()
+        self._cached[:] = ids
+        self._has_logits = False
+
     def evaluate(self, batch: Any, n_tokens: int) -> None:
         """Evaluate a batch of other sequences than the one that `cached` speaks of; errors as `ready`.
 
@@ -277,7 +285,7 @@ class LlamaContext:
         self._model.check_file()
         batch.n_tokens = n_tokens
         self._has_logits = False
-        abort = self._abort
+        abort = self.abort
         self._watch(pointer, n_tokens > 1 or self._is_slow)
         started = time.perf_counter()
         # Up to the end of the block a Ctrl-C only sets the flag: the cache and our account of it stay one.

@@ -17,6 +17,7 @@ from llmcli.engine.llama.branches import LlamaBranches
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.model import LlamaModel
 from llmcli.engine.llama.sampler import LlamaSampler
+from llmcli.engine.llama.state import VERSION, restore_state, saved_state
 from llmcli.engine.llama.vocabulary import LlamaVocabulary
 from llmcli.engine.protocol import Progress
 from llmcli.settings.engine import EngineOptions
@@ -25,7 +26,7 @@ from llmcli.settings.sampling import SEEDS, SamplingOptions
 
 @dataclass
 class LlamaEngine:
-    """llama.cpp as `Logits`, `Scorer`, `Brancher` and `Generator`. A context manager."""
+    """llama.cpp as `Logits`, `Scorer`, `Brancher`, `Generator` and `Resumable`. A context manager."""
 
     model: LlamaModel
     context: LlamaContext
@@ -101,6 +102,19 @@ class LlamaEngine:
         """A sampler chain for one reply; without a seed in the options, with a random one."""
         seed = options.seed if options.seed is not None and options.seed >= 0 else secrets.randbelow(SEEDS)
         return LlamaSampler(self.context, self.tokenizer, options, seed, prompt)
+
+    @property
+    def state_version(self) -> str:
+        """What the bytes of `state` depend on besides model and settings."""
+        return VERSION
+
+    def state(self) -> memoryview:
+        """See saved_state."""
+        return saved_state(self.context)
+
+    def restore(self, ids: Sequence[int], state: memoryview) -> bool:
+        """See restore_state."""
+        return restore_state(self.context, ids, state)
 
     def ends_reply(self, token_id: int) -> bool:
         """Whether the token means that the model has finished."""

@@ -1,0 +1,272 @@
+"""A conversation that remembers: its tree, and the file that keeps it.
+
+The user's message is on disk before the model sees it, and the reply is written down while it grows, so that
+a crash costs at most FLUSH seconds of it. A turn that fails leaves the tree, the file and the conversation as
+they were. What can't be written of a reply (a full disk) stays here, and is written with the next message.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Generator as Events
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from types import TracebackType
+
+from llmcli import __version__
+from llmcli.chat import tree as trees
+from llmcli.chat.conversation import Conversation
+from llmcli.chat.messages import ASSISTANT, SYSTEM, USER, Message
+from llmcli.chat.names import checked_name, name_from
+from llmcli.chat.reply import Event, Generated, Notice, Reply
+from llmcli.chat.snapshot import Snapshots
+from llmcli.chat.store import Saved, Store
+from llmcli.chat.tree import ROOT, Made, Node, Tip, Tree
+from llmcli.engine.protocol import Progress
+from llmcli.errors import StoreError, UsageError
+from llmcli.settings.sampling import SamplingOptions
+from llmcli.tokens.tokenizer import to_bytes
+
+FLUSH = 0.5
+"""Seconds of a reply that may be lost."""
+
+
+@dataclass
+class Session:
+    """A conversation with its tree. Without a `store` both are in memory alone.
+
+    `model` is what -m takes to have the same model again. `saved` is None until the first message: nothing is
+    saved before. A context manager.
+    """
+
+    conversation: Conversation
+    model: str = ""
+    store: Store | None = None
+    saved: Saved | None = None
+    snapshots: Snapshots | None = None
+    tree: Tree = field(default_factory=Tree, init=False)
+    _n_clean: int = field(default=0, init=False)
+    _has_spoken: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        if self.saved is not None:
+            self._begin(self.saved)
+
+    @property
+    def name(self) -> str | None:
+        """What the session is called; None where it is not saved (yet)."""
+        return self.saved.name if self.saved else None
+
+    def unanswered(self) -> str:
+        """Step back from a last message that got no reply because the process ended; its text, or nothing."""
+        if self.tree.leaf == ROOT or self.tree.nodes[self.tree.leaf].message.role != USER:
+            return ""
+        text = self.tree.nodes[self.tree.leaf].message.content
+        self._go_on_with(trees.undo(self.tree))
+        return text
+
+    def ask(self, text: str, *, on_prefill: Progress | None = None) -> Events[Event, None, None]:
+        """See Conversation.ask. Raises StoreError, before anything else happens, where it can't be saved."""
+        yield from self._answer(_said(self.tree, text), on_prefill)
+
+    def edit(self, text: str, *, on_prefill: Progress | None = None) -> Events[Event, None, None]:
+        """Say something else in the place of the last user message: a branch of its own. Errors as `ask`."""
+        yield from self._answer(_said(trees.undo(self.tree), text), on_prefill)
+
+    def retry(self, *, on_prefill: Progress | None = None) -> Events[Event, None, None]:
+        """Write another reply to the last user message: a branch of its own. Errors as `ask`."""
+        yield from self._answer(trees.at_last_question(self.tree), on_prefill)
+
+    def undo(self) -> Message:
+        """Step back to before the last user message, and give it. Raises UsageError where there is none."""
+        before, asked = trees.undo(self.tree), trees.at_last_question(self.tree)
+        self._move(before)
+        return asked.nodes[asked.leaf].message
+
+    def clear(self) -> None:
+        """Step back to before the first message."""
+        self._move(replace(self.tree, leaf=ROOT))
+
+    def fork(self, name: str) -> None:
+        """Go on as a branch called `name`; the present one stays where it is."""
+        self._move(trees.fork(self.tree, checked_name(name, "branch")))
+
+    def go(self, tip: Tip) -> None:
+        """Make another branch the present one."""
+        self._move(trees.go(self.tree, tip))
+
+    def save_as(self, name: str) -> None:
+        """Give the session a name. Raises UsageError where it is taken, or nothing is saved here."""
+        name = checked_name(name)
+        store = self._needed_store()
+        if self.saved is None:
+            self._keep(self.tree, store.create(name))
+        elif name != self.saved.name:
+            self.saved = store.rename(self.saved, name)
+
+    def load(self, name: str) -> None:
+        """Go on with the saved session called `name`. Raises StoreError where it can't be opened."""
+        store = self._needed_store()
+        if name == self.name:
+            raise UsageError(f"{name!r} is this session")
+        opened = store.open(name)
+        self.leave()
+        self._begin(opened)
+        self.conversation.system = opened.system
+
+    def new(self) -> None:
+        """Leave this session and begin another one, with the same system message."""
+        self.leave()
+        self.saved, self._n_clean, self._has_spoken = None, 0, False
+        self._go_on_with(Tree())
+
+    def leave(self) -> None:
+        """Keep the cache for whoever comes back, and let other processes open the session."""
+        if self.store is not None and self.saved is not None:
+            if self.snapshots is not None and self._has_spoken:
+                self.snapshots.keep(self.saved.key)
+            with suppress(StoreError):  # an empty session stays in the list
+                self.store.close_session(self.saved)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.leave()
+
+    def as_saved(self) -> Saved:
+        """The session as it would be on disk, also where it is not saved."""
+        now = time.time()
+        saved = self.saved or Saved(0, "", "conversation", "", "", now, now)
+        return self._described(replace(saved, tree=self.tree))
+
+    def _begin(self, saved: Saved) -> None:
+        self.saved, self._n_clean, self._has_spoken = saved, len(saved.tree.nodes), False
+        self._go_on_with(saved.tree)
+        if self.snapshots is not None and (ids := self.snapshots.resume(saved.key)):
+            self.conversation.resume(ids)
+
+    def _answer(self, asked: Tree, on_prefill: Progress | None) -> Events[Event, None, None]:
+        """Carry out a turn that answers the last message of `asked`, and put the reply into the tree."""
+        conversation, before, messages = self.conversation, self.tree, self.conversation.messages
+        self._keep(asked)
+        conversation.messages = begun = self._with_system(asked)
+        growing = _Growing(asked.leaf, origin_of(conversation, self.model))
+        try:
+            for event in conversation.retry(on_prefill=on_prefill):
+                if isinstance(event, Generated) and growing.add(event):
+                    self._grow(growing)
+                elif isinstance(event, Reply) and conversation.messages is not begun:
+                    self._has_spoken = True
+                    made = Made(event.seed, event.finish_reason, growing.origin)
+                    yield from self._finish(event.message, made, growing.created)
+                yield event
+        finally:
+            if conversation.messages is begun:
+                conversation.messages = messages
+                with suppress(StoreError):
+                    self._keep(before)
+                self.tree, self._n_clean = before, min(self._n_clean, len(before.nodes))
+
+    def _finish(self, message: Message, made: Made, created: float) -> Iterator[Notice]:
+        """Put a reply into the tree; a notice where it can't be saved."""
+        tree = trees.append(self.tree, message, made=made, created=created)
+        try:
+            self._keep(tree)
+        except StoreError as error:
+            self.tree = tree
+            yield Notice(f"the reply is not saved yet: {error.message}")
+
+    def _grow(self, growing: _Growing) -> None:
+        if self.store is not None and self.saved is not None:
+            with suppress(StoreError):  # it will be said when the reply is done
+                self.store.grow(self.saved, len(self.tree.nodes), growing.node())
+
+    def _move(self, tree: Tree) -> None:
+        self._keep(tree)
+        self._go_on_with(tree)
+
+    def _keep(self, tree: Tree, saved: Saved | None = None) -> None:
+        """Bring `tree` to disk, then make it the session's; errors leave everything as it was."""
+        saved = saved or self.saved
+        if self.store is not None and (saved is not None or tree.nodes):
+            if saved is None:
+                first = next(node.message.content for node in tree.nodes)
+                saved = self.store.create(name_from(first, self.store.names(), datetime.now().astimezone()))
+            self.saved = saved
+            n_clean = min(self._n_clean, len(tree.nodes))
+            self.saved = self.store.save(self._described(saved), tree, n_clean)
+            self._n_clean = len(tree.nodes)
+        self.tree = tree
+
+    def _described(self, saved: Saved) -> Saved:
+        return replace(saved, model=self.model, system=self.conversation.system)
+
+    def _go_on_with(self, tree: Tree) -> None:
+        self.tree = tree
+        self.conversation.messages = self._with_system(tree)
+
+    def _with_system(self, tree: Tree) -> list[Message]:
+        system = self.conversation.system
+        return [*([Message(SYSTEM, system)] if system else []), *trees.messages(tree)]
+
+    def _needed_store(self) -> Store:
+        if self.store is None:
+            raise UsageError("this conversation is not saved", hint="/export FILE writes it to a file")
+        return self.store
+
+
+def _said(tree: Tree, text: str) -> Tree:
+    to_bytes(text, "a message")
+    return trees.append(tree, Message(USER, text), created=time.time())
+
+
+class _Growing:
+    """A reply while it is written, and when it was last written down."""
+
+    def __init__(self, parent: int, origin: str) -> None:
+        self.origin = origin
+        self.created = time.time()
+        self._parent = parent
+        self._texts: dict[bool, list[str]] = {True: [], False: []}
+        self._flushed = 0.0
+
+    def add(self, event: Generated) -> bool:
+        """Take what a token adds; whether it is time to write the reply down."""
+        for text, thinking in event.shown:
+            self._texts[thinking].append(text)
+        now = time.monotonic()
+        is_due = now - self._flushed >= FLUSH
+        if is_due:
+            self._flushed = now
+        return is_due
+
+    def node(self) -> Node:
+        """The reply as far as it has come."""
+        message = Message(ASSISTANT, "".join(self._texts[False]), "".join(self._texts[True]))
+        return Node(message, self._parent, self.created, Made(origin=self.origin))
+
+
+def origin_of(conversation: Conversation, model: str) -> str:
+    """What replies are made with at this moment, as JSON: with the seed of a reply it can be had again."""
+    sampling = conversation.sampling
+    changed = {
+        f.name: getattr(sampling, f.name)
+        for f in fields(SamplingOptions)
+        if f.name != "seed" and getattr(sampling, f.name) != f.default
+    }
+    origin = {
+        "llmcli": __version__,
+        "model": model,
+        "context_size": conversation.engine.context_size,
+        "chat_template": conversation.template.name,
+        "chat_template_kwargs": dict(conversation.template_kwargs),
+        "system": conversation.system,
+        "sampling": changed,
+    }
+    return json.dumps(origin, default=str)

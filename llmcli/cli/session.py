@@ -1,0 +1,97 @@
+"""Where `llmcli chat` keeps what is said: opened before the model is, so that no one waits for nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmcli.cli.console import Console
+from llmcli.cli.sessions import SNAPSHOTS, open_store
+from llmcli.errors import ModelError, StoreError, UsageError
+from llmcli.settings.engine import EngineOptions
+from llmcli.settings.folders import cache_folder
+from llmcli.settings.model import BUNDLED
+
+if TYPE_CHECKING:
+    from llmcli.chat.snapshot import Snapshots
+    from llmcli.chat.store import Saved, Store
+    from llmcli.engine.llama.engine import LlamaEngine
+
+Place = tuple["Store | None", "Saved | None"]
+"""The file of sessions, where one is kept; and the session to go on with, where there is one."""
+
+
+@contextmanager
+def open_place(
+    console: Console, name: str | None, last: bool, *, no_save: bool, interactive: bool
+) -> Iterator[Place]:
+    """What --session NAME, --continue and --no-save ask for together.
+
+    Raises UsageError where they disagree, StoreError where the session is open elsewhere. A conversation that
+    nobody asked to save goes on without where it can't be saved.
+    """
+    if name is not None and last:
+        raise UsageError("--session and --continue can't both be given")
+    if no_save and (last or name is not None):
+        raise UsageError(f"--no-save and {'--continue' if last else '--session'} can't both be given")
+    is_asked_for = last or name is not None
+    if no_save or not (is_asked_for or interactive):
+        yield None, None
+        return
+    from llmcli.chat.names import checked_name
+
+    if name is not None:
+        name = checked_name(name)
+    store = open_store(console) if is_asked_for else _store_or_notice(console)
+    with store or nullcontext():
+        if store is None or not is_asked_for:
+            yield store, None
+        elif name is None or store.has(name):
+            yield store, store.open(name or store.latest())
+        else:
+            yield store, store.create(name)
+
+
+def _store_or_notice(console: Console) -> Store | None:
+    try:
+        return open_store(console)
+    except StoreError as error:
+        console.note(f"notice: the conversation is not saved: {error.message}")
+        return None
+
+
+def snapshots_of(
+    console: Console, engine: LlamaEngine, options: EngineOptions, store: Store | None, *, wanted: bool
+) -> Snapshots | None:
+    """Where the caches of sessions are kept; None where none are."""
+    if store is None or not wanted:
+        return None
+    from llmcli.chat.snapshot import Snapshots, fingerprint_of
+
+    def explain(reason: str) -> None:
+        if console.debug:
+            console.say(f"{reason}\n")
+
+    try:
+        mark = fingerprint_of(engine.model.path, options, engine.context_size, engine.state_version)
+    except OSError as error:
+        explain(f"no cache is kept: {error}")
+        return None
+    return Snapshots(cache_folder(console.environ) / SNAPSHOTS, engine, mark, explain)
+
+
+def model_of(flag: str | None, saved: Saved | None) -> str | None:
+    """The model to load: the one asked for, else the session's own, else None.
+
+    Raises ModelError where the session's own is gone.
+    """
+    if flag is not None or saved is None or not saved.model:
+        return flag
+    if saved.model != BUNDLED and not Path(saved.model).is_file():
+        raise ModelError(
+            f"the model of the session {saved.name!r} is gone: {saved.model}",
+            hint="-m goes on with another one",
+        )
+    return saved.model

@@ -1,0 +1,91 @@
+"""Commands for sessions: beginning, naming and opening them, and writing one to a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from llmcli.chat.messages import USER
+from llmcli.chat.tree import path
+from llmcli.errors import FileError, UsageError
+from llmcli.render.session_export import FORMATS
+from llmcli.render.sessions import list_as_table
+from llmcli.repl.commands.registry import slash
+from llmcli.settings.new_file import new_file
+
+if TYPE_CHECKING:
+    from llmcli.repl.app import Repl
+
+
+def greet(repl: Repl) -> None:
+    """Say where an opened session stands, with its last turn; a message without reply goes to the prompt."""
+    unanswered = repl.session.unanswered()
+    tree, name = repl.session.tree, repl.session.name
+    numbers = path(tree)
+    if name is not None and tree.nodes:
+        repl.output.note(
+            f"going on with {name!r}: {len(numbers)} messages, {len(tree.nodes)} on all branches"
+        )
+    for number in numbers[-2:]:
+        node = tree.nodes[number]
+        mark = ">>> " if node.message.role == USER else ""
+        repl.output.write(f"{mark}{node.message.content.rstrip()}\n")
+        if node.made is not None and node.made.finish_reason is None:
+            repl.output.flush()
+            repl.output.note("notice: this reply was broken off; /retry writes another one")
+    repl.output.flush()
+    if unanswered:
+        repl.put_back(unanswered)
+        repl.output.note("notice: your last message was not answered yet; it is at the prompt")
+
+
+@slash("/new", "begin a new conversation with the same system message")
+def _new(repl: Repl, _argument: str) -> None:
+    repl.session.new()
+    repl.output.note("a new conversation")
+
+
+@slash("/save [NAME]", "give the session a name, or show what it is called")
+def _save(repl: Repl, argument: str) -> None:
+    if argument:
+        repl.session.save_as(argument)
+    elif repl.session.store is None:
+        raise UsageError("this conversation is not saved", hint="/export FILE writes it to a file")
+    name = repl.session.name
+    repl.output.note(
+        "this session will be saved with the first message" if name is None else f"saved as {name!r}"
+    )
+
+
+@slash("/load NAME", "go on with another session")
+def _load(repl: Repl, argument: str) -> None:
+    if not argument:
+        raise UsageError("usage: /load NAME", hint="/sessions lists them")
+    repl.session.load(argument)
+    saved = repl.session.saved
+    if saved is not None and saved.model not in ("", repl.session.model):
+        repl.output.note(f"notice: this session was had with {saved.model}; the model stays what it is")
+    greet(repl)
+
+
+@slash("/sessions", "list the saved sessions")
+def _sessions(repl: Repl, _argument: str) -> None:
+    if repl.session.store is None:
+        raise UsageError("nothing is saved in this conversation")
+    repl.output.rich().print(list_as_table(repl.session.store.summaries()))
+
+
+@slash("/export FILE [--all]", "write the conversation to a .md, .json, .jsonl or .html file")
+def _export(repl: Repl, argument: str) -> None:
+    name = argument.removesuffix(" --all")
+    target = Path(name.strip()).expanduser()
+    export = FORMATS.get(target.suffix.removeprefix("."))
+    if not name or export is None:
+        raise UsageError("usage: /export FILE [--all]", hint=f"FILE ends in .{', .'.join(FORMATS)}")
+    text = export(repl.session.as_saved(), everything=name != argument)
+    try:
+        with new_file(target.resolve()) as write:
+            write(text.encode())
+    except (OSError, RuntimeError) as error:
+        raise FileError(f"{target}: {error}") from None
+    repl.output.note(f"written to {target}")
