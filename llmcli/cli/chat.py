@@ -19,6 +19,7 @@ from llmcli.engine.interrupt import AbortFlag
 from llmcli.errors import InputError, InterruptedByUser, UsageError
 from llmcli.settings.engine import EngineOptions
 from llmcli.settings.sampling import SamplingOptions
+from llmcli.settings.window import WindowOptions
 
 if TYPE_CHECKING:
     from llmcli.chat.conversation import Conversation
@@ -32,6 +33,7 @@ def chat(
     console: Console,
     engine: EngineOptions,
     sampling: SamplingOptions,
+    window: WindowOptions,
     model: ModelRef = None,
     prompt: Annotated[
         str | None, typer.Option("-p", "--prompt", metavar="TEXT", help="Answer this and leave.")
@@ -90,7 +92,7 @@ def chat(
     with open_engine(console, model, engine, abort) as llama:
         from llmcli.render.reply_writer import writer
 
-        conversation = _conversation(llama, chat_template, sampling, abort, kwargs)
+        conversation = _conversation(llama, chat_template, sampling, window, abort, kwargs)
         conversation.system = system_text
         load_seconds = time.perf_counter() - started
         view = writer(
@@ -157,6 +159,7 @@ def _conversation(
     llama: LlamaEngine,
     template_reference: str | None,
     sampling: SamplingOptions,
+    window: WindowOptions,
     abort: AbortFlag,
     kwargs: dict[str, Any],
 ) -> Conversation:
@@ -165,4 +168,4 @@ def _conversation(
 
     template = open_template(llama.tokenizer, template_reference)
     llama.sampler(sampling).close()  # a grammar that does not parse is said before the first turn
-    return Conversation(llama, template, sampling, abort, kwargs)
+    return Conversation(llama, template, sampling, abort, kwargs, window_options=window)

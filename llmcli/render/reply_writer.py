@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from llmcli.chat.reply import Event, Generated, Notice, Reply
+from llmcli.chat.reply import Dropped, Event, Generated, Notice, Reply
 from llmcli.render.data import to_json
 from llmcli.render.output import Output
 from llmcli.render.reply import reply_data, stats_line, token_event
@@ -136,8 +136,12 @@ class EventWriter(ReplyWriter):
         self._put(token_event(event))
 
     def notice(self, notice: Notice) -> None:
-        """Write a `notice` event."""
-        self._put({"event": "notice", "text": notice.text})
+        """Write a `notice` event; what left the window is said to the person, too."""
+        data: dict[str, object] = {"event": "notice", "text": notice.text}
+        if isinstance(notice, Dropped):
+            data |= {"dropped_messages": notice.messages, "dropped_tokens": notice.tokens}
+            super().notice(notice)
+        self._put(data)
 
     def reply(self, reply: Reply) -> None:
         """Write the `done` event."""
