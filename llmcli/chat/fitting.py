@@ -87,7 +87,7 @@ class Fitting:
                 yield Notice("the summary is empty or no shorter: the oldest turns are left out instead")
                 plan = window.plan(messages, spelling, budget, "drop")
         if cut is before and plan.action != "nothing":
-            cut = window.after(messages, plan)
+            cut = window.after(messages, plan, spelling)
             yield _dropped(messages, before, cut)
         ids = window.ids(messages, cut, spelling)
         if plan.tokens > budget.room:
@@ -113,7 +113,7 @@ class Fitting:
         limit = window.budget().summary
         reply = write_summary(self.engine, asked, spelling, sampling, limit, self.abort, on_prefill)
         text = reply.message.content.strip() if reply else ""
-        cut = window.after(messages, plan, text)
+        cut = window.after(messages, plan, spelling, text)
         was, now = (len(window.ids(messages, c, spelling)) for c in (before, cut))
         shorter = bool(text) and now < was
         turns = _turn_names(messages, plan.dropped)

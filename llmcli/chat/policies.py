@@ -57,15 +57,12 @@ class Measured:
 
     `turns` are those in the window that may leave it, oldest first; `gone` are the messages that have left.
     `tokens(gone)` is the size of the prompt without those messages, None where the template refuses it.
-    Of the turn `part`, the first `cut` tokens have left already.
     """
 
     n_messages: int
     turns: Sequence[Turn]
     tokens: Callable[[frozenset[int]], int | None]
     gone: frozenset[int] = NOTHING_GONE
-    part: Turn = ()
-    cut: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,7 +71,7 @@ class Plan:
 
     `kept` and `dropped` are indices of messages: those inside, and those that leave now. The prompt will have
     `tokens` (with a summary: without it), `lost` less than before. With the action "shift" the first `cut`
-    tokens of the turn `part` leave as well.
+    tokens of what the window has of the turn `part` leave as well.
     """
 
     action: Action
@@ -114,15 +111,14 @@ def shift(measured: Measured, budget: Budget) -> Plan | None:
     if plan := _fitting(measured, budget):
         return plan
     whole = _left_out(measured, budget, measured.turns)
-    if whole is None:
-        return None
+    if whole is None or not whole.dropped:
+        return whole
     *before, last = [turn for turn in measured.turns if set(turn) <= set(whole.dropped)]
     larger = measured.tokens(measured.gone.union(*before))
     excess = (larger or 0) - max(whole.tokens, _target(budget, whole.tokens))
     if larger is None or excess >= larger - whole.tokens:
         return whole
     gone = measured.gone.union(*before)
-    already = measured.cut if last == measured.part else 0
     return replace(
         whole,
         action="shift",
@@ -131,7 +127,7 @@ def shift(measured: Measured, budget: Budget) -> Plan | None:
         tokens=larger - excess,
         lost=whole.lost - (larger - excess - whole.tokens),
         part=last,
-        cut=already + excess,
+        cut=excess,
     )
 
 
@@ -150,9 +146,7 @@ def _fitting(measured: Measured, budget: Budget) -> Plan | None:
     tokens = measured.tokens(measured.gone)
     if tokens is None or tokens > budget.room:
         return None
-    return Plan(
-        "nothing", _others(measured, measured.gone), tokens=tokens, part=measured.part, cut=measured.cut
-    )
+    return Plan("nothing", _others(measured, measured.gone), tokens=tokens)
 
 
 def _left_out(measured: Measured, budget: Budget, order: Sequence[Turn]) -> Plan | None:

@@ -33,8 +33,8 @@ Spell = Callable[[Sequence[Message]], list[int]]
 class Cut:
     """Which messages are outside of the window. Indices do not count the leading system messages.
 
-    `tokens` is how many tokens are outside, in all. A `summary` stands for what has gone; of the turn `part`
-    the first `skipped` tokens are outside as well.
+    `tokens` is how many tokens are outside, in all. A `summary` stands for what has gone. Of the turn `part`
+    only the tokens in `rest` are inside, `back` tokens before the place where it is seen to be missing.
     """
 
     over: tuple[Message, ...] = ()
@@ -42,7 +42,8 @@ class Cut:
     tokens: int = 0
     summary: str = ""
     part: Turn = ()
-    skipped: int = 0
+    rest: tuple[int, ...] = ()
+    back: int = 0
 
 
 @dataclass
@@ -122,12 +123,11 @@ class Window:
     def ids(self, messages: Sequence[Message], cut: Cut, spell: Spell) -> list[int]:
         """What the model reads of the conversation, with this cut."""
         ids = spell(self.view(messages, cut))
-        gone = self.outside(messages, cut)
-        if cut.skipped and not set(cut.part) & gone:
-            without = spell(self.view(messages, replace(cut, gone=cut.gone | set(cut.part))))
-            start = common_prefix(ids, without, len(without))
-            del ids[start : start + min(cut.skipped, len(ids) - len(without))]
-        return ids
+        if not cut.part or set(cut.part) & (self.outside(messages, cut) | self._fixed(split(messages)[1])):
+            return ids
+        _, without, at = self._around(messages, cut, cut.part, spell)
+        at = max(0, at - cut.back)
+        return [*without[:at], *cut.rest, *without[at:]]
 
     def plan(self, messages: Sequence[Message], spell: Spell, budget: Budget, policy: str = "") -> Plan:
         """What has to leave so that a reply to the last of the messages fits.
@@ -156,22 +156,35 @@ class Window:
         _, body = split(messages)
         gone, fixed = self.outside(messages, cut), self._fixed(body)
         may_leave = [turn for turn in turns_of(body)[:-1] if not set(turn) & (fixed | gone)]
-        part = () if set(cut.part) & fixed else cut.part
-        return Measured(len(body), may_leave, tokens, gone, part, cut.skipped)
+        return Measured(len(body), may_leave, tokens, gone)
 
-    def after(self, messages: Sequence[Message], plan: Plan, summary: str = "") -> Cut:
+    def after(self, messages: Sequence[Message], plan: Plan, spell: Spell, summary: str = "") -> Cut:
         """The cut that carries out a plan."""
         _, body = split(messages)
         before = self.cut(messages)
-        gone = frozenset(range(len(body))) - set(plan.kept)
-        return Cut(
+        cut = Cut(
             tuple(body[:-1]),
-            gone,
+            frozenset(range(len(body))) - set(plan.kept),
             before.tokens + plan.lost,
             summary or before.summary,
-            plan.part,
-            plan.cut,
         )
+        if not plan.part:
+            return cut
+        if plan.part == before.part:
+            return replace(cut, part=plan.part, rest=before.rest[plan.cut :], back=before.back)
+        ids, without, at = self._around(messages, cut, plan.part, spell)
+        # Where the window began to differ already, so that what follows can move up as one.
+        start = common_prefix(self.ids(messages, before, spell), ids, at)
+        rest = ids[start : start + len(ids) - len(without)]
+        return replace(cut, part=plan.part, rest=tuple(rest[plan.cut :]), back=at - start)
+
+    def _around(
+        self, messages: Sequence[Message], cut: Cut, turn: Turn, spell: Spell
+    ) -> tuple[list[int], list[int], int]:
+        """The ids with a turn and without it, and how far both are the same."""
+        ids = spell(self.view(messages, cut))
+        without = spell(self.view(messages, replace(cut, gone=cut.gone | set(turn))))
+        return ids, without, common_prefix(ids, without, len(without))
 
     def _fixed(self, body: Sequence[Message]) -> set[int]:
         """The messages that always stay."""
