@@ -173,8 +173,10 @@ class Window:
         if plan.part == before.part:
             return replace(cut, part=plan.part, rest=before.rest[plan.cut :], back=before.back)
         ids, without, at = self._around(messages, cut, plan.part, spell)
-        # Where the window began to differ already, so that what follows can move up as one.
-        start = common_prefix(self.ids(messages, before, spell), ids, at)
+        start = at
+        if not any(min(plan.dropped, default=plan.part[0]) < i < plan.part[0] for i in plan.kept):
+            # Where the window begins to differ anyway, so that what follows can move up as one.
+            start = common_prefix(self.ids(messages, before, spell), ids, at)
         rest = ids[start : start + len(ids) - len(without)]
         return replace(cut, part=plan.part, rest=tuple(rest[plan.cut :]), back=at - start)
 
