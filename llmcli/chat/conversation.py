@@ -12,10 +12,11 @@ from llmcli.chat.prompt import Prompt
 from llmcli.chat.refill import Ahead
 from llmcli.chat.reply import Event, Notice, Reply
 from llmcli.chat.spelling import Spelling, prompt_ids, whole_characters
+from llmcli.chat.tally import Tally, take_tally
 from llmcli.chat.template import ChatTemplate
 from llmcli.chat.thinking import OPEN
 from llmcli.chat.turn import take_turn
-from llmcli.chat.window import Window
+from llmcli.chat.window import Window, split
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.plan import common_prefix
 from llmcli.engine.protocol import Generator, Progress
@@ -75,10 +76,20 @@ class Conversation:
         yield from self._answer(self.messages[: self._last_user() + 1], on_prefill)
 
     def go_on(self, *, on_prefill: Progress | None = None) -> Events[Event, None, None]:
-        """Go on with the last reply where it ended. Raises UsageError where there is none."""
+        """Go on with the last reply where it ended.
+
+        Raises UsageError where there is none, WindowFullError where it leaves no room for more.
+        """
         if not self.messages or self.messages[-1].role != ASSISTANT:
             raise UsageError("there is no reply to go on with")
-        yield from self._answer(self.messages[:-1], on_prefill, begun=self.messages[-1])
+        try:
+            yield from self._answer(self.messages[:-1], on_prefill, begun=self.messages[-1])
+        except WindowFullError as error:
+            size = self.engine.context_size
+            raise WindowFullError(
+                f"the reply fills the window of {size:,} tokens: there is no room for more of it",
+                hint="ask for a larger window with -c",
+            ) from error
 
     def look_ahead(self) -> Events[Notice | Ahead, None, None]:
         """After a reply: make the cut that the next turn is likely to need; what its prompt begins with.
@@ -98,6 +109,44 @@ class Conversation:
         self._known = ids[: common_prefix(fitted.ids, ids, len(ids))]
         yield Ahead(self._known, fitted.may_shift)
 
+    def compact(self, *, on_prefill: Progress | None = None) -> Events[Notice, None, None]:
+        """Have the model summarize all turns but the last, and put the summary in their place.
+
+        Raises UsageError where there is nothing to summarize or the summary is no shorter.
+        """
+        last = self._last_user()
+        spelling = Spelling(self.prompt, self.engine.tokenizer, self._known)
+        yield from self._fitting.compact(self.messages[: last + 1], spelling, self.sampling, on_prefill)
+
+    def pin(self, number: int) -> bool:
+        """Keep a message in the window whatever happens, or no longer; whether it is pinned now."""
+        leading, body = split(self.messages)
+        if number >= len(leading):
+            at = number - len(leading)
+            self.window.pinned ^= {(at, body[at])}
+        return self.is_pinned(number)
+
+    def is_pinned(self, number: int) -> bool:
+        """Whether a message is pinned; a system message always is."""
+        leading, body = split(self.messages)
+        at = number - len(leading)
+        return at < 0 or (at, body[at]) in self.window.pinned
+
+    def tally(self) -> Tally:
+        """What the window is used for. Raises TemplateError."""
+        spelling = Spelling(
+            lambda messages: self.prompt(messages, asks=False), self.engine.tokenizer, self._known
+        )
+        return take_tally(
+            self.window,
+            self.messages,
+            spelling,
+            self.template,
+            self.template_kwargs,
+            self.engine.tokenizer,
+            self.sampling.predict,
+        )
+
     def undo(self) -> Message | None:
         """Step back to before the last user message; that message, None where there is none."""
         at = self._last_user()
@@ -111,10 +160,11 @@ class Conversation:
         """Forget every message but the system message."""
         self.messages = [m for m in self.messages[:1] if m.role == SYSTEM]
 
-    def prompt(self, messages: Sequence[Message]) -> Prompt:
-        """The prompt that asks for a reply to `messages`."""
+    def prompt(self, messages: Sequence[Message], *, asks: bool = True) -> Prompt:
+        """The prompt that asks for a reply to `messages`; or, if it does not, ends with the last of them."""
         return self.template.render(
             messages,
+            add_generation_prompt=asks,
             kwargs=self.template_kwargs,
             protect=[
                 token.text.decode("utf-8", "replace") for token in self.engine.tokenizer.special_tokens()

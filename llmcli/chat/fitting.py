@@ -15,7 +15,9 @@ from llmcli.chat.summary import write_summary
 from llmcli.chat.window import Cut, Window, split
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.protocol import Generator, Progress
+from llmcli.errors import UsageError
 from llmcli.settings.sampling import SamplingOptions
+from llmcli.tokens.tokenizer import to_bytes
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,33 @@ class Fitting:
             yield Notice(f"the message leaves only {left:,} tokens of the window for the reply")
         return Fitted(ids, cut, self._outside(before, cut), self.shifts and cut is not before)
 
+    def compact(
+        self,
+        messages: Sequence[Message],
+        spelling: Spelling,
+        sampling: SamplingOptions,
+        on_prefill: Progress | None = None,
+    ) -> Events[Notice, None, None]:
+        """Put a summary in the place of all turns that may leave, and keep that.
+
+        Raises UsageError where there is none, or the summary is no shorter.
+        """
+        window, before = self.window, self.window.cut(messages)
+        measured = window.measured(messages, before, spelling)
+        leaving = frozenset(i for turn in measured.turns for i in turn)
+        gone = measured.gone | leaving
+        now, then = measured.tokens(measured.gone), measured.tokens(gone)
+        if not leaving or now is None or then is None:
+            raise UsageError("there is nothing to summarize", hint="the last turn always stays as it is")
+        kept = tuple(i for i in range(measured.n_messages) if i not in gone)
+        plan = Plan("summarize", kept, tuple(sorted(leaving)), then, now - then)
+        yield Notice(f"summarizing {_turn_names(messages, plan.dropped)}")
+        cut, told = self.summarized(messages, plan, spelling, sampling, on_prefill)
+        if cut is before:
+            raise UsageError("the summary is empty or no shorter: nothing was changed")
+        window.keep(cut)
+        yield told
+
     def summarized(
         self,
         messages: Sequence[Message],
@@ -117,7 +146,8 @@ class Fitting:
         was, now = (len(window.ids(messages, c, spelling)) for c in (before, cut))
         shorter = bool(text) and now < was
         turns = _turn_names(messages, plan.dropped)
-        told = f"summarized {turns}, {plan.lost:,} tokens, in {now - (was - plan.lost):,}: {text}"
+        size = len(self.engine.tokenizer.encode(to_bytes(text), bos=False, eos=False))
+        told = f"summarized {turns}, {plan.lost:,} tokens, in {size:,}: {text}"
         return cut if shorter else before, Dropped(told, len(plan.dropped), plan.lost)
 
     def _outside(self, before: Cut, cut: Cut) -> Outside:

@@ -37,6 +37,11 @@ class Refill:
         self._wanted = threading.Event()
         self._thread: threading.Thread | None = None
 
+    @property
+    def busy(self) -> bool:
+        """Whether the engine belongs to the thread, and it is at work."""
+        return self._thread is not None and self._thread.is_alive()
+
     def start(self, ahead: Ahead, on_change: Callable[[], None] | None = None) -> None:
         """Begin to evaluate `ahead`, unless that is hardly any work; `on_change` is told of each step."""
         self.stop()

@@ -98,6 +98,7 @@ def chat(
         view = writer(
             console, llama.tokenizer.name, load_seconds, json=json, jsonl=jsonl, stats=stats, think=think
         )
+        view.tally = conversation.tally
         if asked is not None:
             _run(console, conversation, asked, view)
         else:

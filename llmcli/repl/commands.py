@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from llmcli.errors import UsageError
-from llmcli.render.safe import safe_line
 from llmcli.render.tokens import visible_piece
 from llmcli.settings.option import options_of, parse_value
 from llmcli.settings.sampling import SamplingOptions
@@ -120,16 +119,6 @@ def _show(repl: Repl, _argument: str) -> None:
 def _stats(repl: Repl, _argument: str) -> None:
     repl.view.stats = not repl.view.stats
     repl.output.note(f"stats {'on' if repl.view.stats else 'off'}")
-
-
-@slash("/context", "list the messages with their tokens")
-def _context(repl: Repl, _argument: str) -> None:
-    engine = repl.conversation.engine
-    for number, message in enumerate(repl.conversation.messages):
-        count = len(engine.tokenizer.encode(to_bytes(message.content), bos=False, eos=False))
-        words = safe_line(message.content[:60])
-        repl.output.write(f"{number:>3} {message.role:<10} {count:>6} tokens  {words}\n")
-    repl.output.write(f"the window holds {len(engine.cached)} of {engine.context_size} tokens\n")
 
 
 @slash("/tokens TEXT", "show the tokens of a text")
