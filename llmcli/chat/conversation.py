@@ -4,26 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Generator as Events
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 
-from llmcli.chat.messages import SYSTEM, USER, Message
+from llmcli.chat.fitting import Fitted, Fitting
+from llmcli.chat.messages import ASSISTANT, SYSTEM, USER, Message
 from llmcli.chat.prompt import Prompt
+from llmcli.chat.refill import Ahead
 from llmcli.chat.reply import Event, Notice, Reply
+from llmcli.chat.spelling import Spelling, prompt_ids, whole_characters
+from llmcli.chat.tally import Tally, take_tally
 from llmcli.chat.template import ChatTemplate
 from llmcli.chat.thinking import OPEN
 from llmcli.chat.turn import take_turn
+from llmcli.chat.window import Window, split
 from llmcli.engine.interrupt import AbortFlag
+from llmcli.engine.plan import common_prefix
 from llmcli.engine.protocol import Generator, Progress
+from llmcli.errors import TemplateError, UsageError, WindowFullError
 from llmcli.settings.sampling import SEEDS, SamplingOptions
-from llmcli.tokens.literal import encode_parts
-from llmcli.tokens.tokenizer import Tokenizer, to_bytes
+from llmcli.settings.window import WindowOptions
+from llmcli.tokens.tokenizer import to_bytes
+
+__all__ = ["Conversation", "prompt_ids"]
+
+NOTHING_WRITTEN: tuple[Sequence[int], Message | None] = ((), None)
 
 
 @dataclass
 class Conversation:
     """Messages, and the engine that answers them.
 
-    A turn that fails or produces nothing leaves the messages as they were.
+    A turn that fails or produces nothing leaves the messages as they were. All of them stay, also those that
+    have left the window: what the model sees of them is the window's affair.
     """
 
     engine: Generator
@@ -33,8 +45,14 @@ class Conversation:
     template_kwargs: Mapping[str, object] = field(default_factory=dict)
     messages: list[Message] = field(default_factory=list)
     n_replies: int = 0
+    window_options: InitVar[WindowOptions | None] = None
     _known: Sequence[int] = ()
+    _written: tuple[Sequence[int], Message | None] = NOTHING_WRITTEN
     _told_merged: bool = False
+
+    def __post_init__(self, window_options: WindowOptions | None) -> None:
+        self.window = Window(self.engine.context_size, window_options or WindowOptions())
+        self._fitting = Fitting(self.window, self.engine, self.abort)
 
     @property
     def system(self) -> str:
@@ -57,6 +75,78 @@ class Conversation:
         """Write another reply to the last user message in place of the last reply."""
         yield from self._answer(self.messages[: self._last_user() + 1], on_prefill)
 
+    def go_on(self, *, on_prefill: Progress | None = None) -> Events[Event, None, None]:
+        """Go on with the last reply where it ended.
+
+        Raises UsageError where there is none, WindowFullError where it leaves no room for more.
+        """
+        if not self.messages or self.messages[-1].role != ASSISTANT:
+            raise UsageError("there is no reply to go on with")
+        try:
+            yield from self._answer(self.messages[:-1], on_prefill, begun=self.messages[-1])
+        except WindowFullError as error:
+            size = self.engine.context_size
+            raise WindowFullError(
+                f"the reply fills the window of {size:,} tokens: there is no room for more of it",
+                hint="ask for a larger window with -c",
+            ) from error
+
+    def look_ahead(self) -> Events[Notice | Ahead, None, None]:
+        """After a reply: make the cut that the next turn is likely to need; what its prompt begins with.
+
+        So there is time to evaluate that before the next message comes. Where the next turn will be refused,
+        nothing is done: it is said when that comes. Raises InterruptedByUser while a summary is written.
+        """
+        spelling = Spelling(self.prompt, self.engine.tokenizer, self._known)
+        one, other = ([*self.messages, Message(USER, text)] for text in ("a", "b"))
+        budget = self.window.budget(self.sampling.predict).early()
+        try:
+            fitted = yield from self._fitting.fit(one, spelling, self.sampling, budget=budget)
+            ids = self.window.ids(other, fitted.cut, spelling)
+        except (TemplateError, WindowFullError):
+            return
+        self.window.keep(fitted.cut)
+        self._known = ids[: common_prefix(fitted.ids, ids, len(ids))]
+        yield Ahead(self._known, fitted.may_shift)
+
+    def compact(self, *, on_prefill: Progress | None = None) -> Events[Notice, None, None]:
+        """Have the model summarize all turns but the last, and put the summary in their place.
+
+        Raises UsageError where there is nothing to summarize or the summary is no shorter.
+        """
+        last = self._last_user()
+        spelling = Spelling(self.prompt, self.engine.tokenizer, self._known)
+        yield from self._fitting.compact(self.messages[: last + 1], spelling, self.sampling, on_prefill)
+
+    def pin(self, number: int) -> bool:
+        """Keep a message in the window whatever happens, or no longer; whether it is pinned now."""
+        leading, body = split(self.messages)
+        if number >= len(leading):
+            at = number - len(leading)
+            self.window.pinned ^= {(at, body[at])}
+        return self.is_pinned(number)
+
+    def is_pinned(self, number: int) -> bool:
+        """Whether a message is pinned; a system message always is."""
+        leading, body = split(self.messages)
+        at = number - len(leading)
+        return at < 0 or (at, body[at]) in self.window.pinned
+
+    def tally(self) -> Tally:
+        """What the window is used for. Raises TemplateError."""
+        spelling = Spelling(
+            lambda messages: self.prompt(messages, asks=False), self.engine.tokenizer, self._known
+        )
+        return take_tally(
+            self.window,
+            self.messages,
+            spelling,
+            self.template,
+            self.template_kwargs,
+            self.engine.tokenizer,
+            self.sampling.predict,
+        )
+
     def undo(self) -> Message | None:
         """Step back to before the last user message; that message, None where there is none."""
         at = self._last_user()
@@ -74,41 +164,61 @@ class Conversation:
         """Forget every message but the system message."""
         self.messages = [m for m in self.messages[:1] if m.role == SYSTEM]
 
-    def prompt(self, messages: Sequence[Message]) -> Prompt:
-        """The prompt that asks for a reply to `messages`."""
+    def prompt(self, messages: Sequence[Message], *, asks: bool = True) -> Prompt:
+        """The prompt that asks for a reply to `messages`; or, if it does not, ends with the last of them."""
         return self.template.render(
             messages,
+            add_generation_prompt=asks,
             kwargs=self.template_kwargs,
             protect=[
                 token.text.decode("utf-8", "replace") for token in self.engine.tokenizer.special_tokens()
             ],
         )
 
-    def _answer(self, messages: list[Message], on_prefill: Progress | None) -> Events[Event, None, None]:
-        prompt = self.prompt(messages)
+    def _answer(
+        self, messages: list[Message], on_prefill: Progress | None, begun: Message | None = None
+    ) -> Events[Event, None, None]:
+        begun, end = self._begun(begun) if begun else (None, [])
+        spelling = Spelling(self.prompt, self.engine.tokenizer, self._known, end)
+        fitted = yield from self._fitting.fit(messages, spelling, self.sampling, on_prefill=on_prefill)
+        prompt = spelling.prompt(self.window.view(messages, fitted.cut))
         if prompt.system_merged and not self._told_merged:
             self._told_merged = True
             yield Notice(
                 "the chat template takes no system message: it was put before the first user message"
             )
+        opened = prompt.text.rstrip().endswith(OPEN)
         for event in take_turn(
             self.engine,
-            prompt_ids(prompt, self.engine.tokenizer),
+            fitted.ids,
             self._next_sampling(),
             self.abort,
-            known=self._known,
-            thinking_opened=prompt.text.rstrip().endswith(OPEN),
+            thinking_opened=opened if begun is None else bool(begun.reasoning) and not begun.content,
+            may_shift=fitted.may_shift,
+            begun=begun,
             on_prefill=on_prefill,
         ):
             if isinstance(event, Reply):
-                self._keep(messages, event)
+                event = replace(event, outside=fitted.outside)
+                self._keep(messages, event, fitted, end)
             yield event
 
-    def _keep(self, messages: list[Message], reply: Reply) -> None:
+    def _begun(self, reply: Message) -> tuple[Message, list[int]]:
+        """A reply that is to go on, up to its last whole character, and the ids that it is made of."""
+        tokenizer, (ids, made) = self.engine.tokenizer, self._written
+        if made is not reply:
+            text = to_bytes(reply.content)
+            return reply, tokenizer.encode(text, parse_special=False, bos=False, eos=False)
+        return whole_characters(reply, ids, tokenizer)
+
+    def _keep(self, messages: list[Message], reply: Reply, fitted: Fitted, end: Sequence[int]) -> None:
         """Add what was said, unless Ctrl-C came before anything was."""
         self._known = reply.ids
         if reply.message.content or reply.message.reasoning or reply.finish_reason != "cancelled":
             self.messages = [*messages, reply.message]
+            self.window.keep(fitted.cut)
+            written = reply.ids[reply.usage.prompt_tokens - len(end) :]
+            self._written = (written, reply.message) if reply.finish_reason != "stop" else NOTHING_WRITTEN
             self.n_replies += 1
 
     def _next_sampling(self) -> SamplingOptions:
@@ -120,11 +230,3 @@ class Conversation:
 
     def _last_user(self) -> int:
         return max((i for i, m in enumerate(self.messages) if m.role == USER), default=-1)
-
-
-def prompt_ids(prompt: Prompt, tokenizer: Tokenizer) -> list[int]:
-    """The ids of a prompt, with a BOS before it where the model asks for one and the template wrote none."""
-    parts = [(to_bytes(part.text, "a message"), part.literal) for part in prompt.parts]
-    ids = encode_parts(tokenizer, parts)
-    lead = tokenizer.encode(b"", eos=False)
-    return ids if ids[: len(lead)] == lead else lead + ids

@@ -35,6 +35,17 @@ class Timings:
 
 
 @dataclass(frozen=True)
+class Outside:
+    """What of the conversation is outside of the window, and what of it left in this turn."""
+
+    policy: str = "stop"
+    messages: int = 0
+    tokens: int = 0
+    messages_now: int = 0
+    tokens_now: int = 0
+
+
+@dataclass(frozen=True)
 class Reply:
     """A finished (or cancelled) reply.
 
@@ -49,6 +60,7 @@ class Reply:
     ids: tuple[int, ...]
     context_size: int
     context_used: int
+    outside: Outside = Outside()
 
 
 @dataclass(frozen=True)
@@ -70,6 +82,14 @@ class Notice:
     """Event: something the user should know."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Dropped(Notice):
+    """Event: messages, or parts of one, have left the window."""
+
+    messages: int
+    tokens: int
 
 
 Event = Generated | Notice | Reply

@@ -80,6 +80,13 @@ class Session:
         """Write another reply to the last user message: a branch of its own. Errors as `ask`."""
         yield from self._answer(trees.at_last_question(self.tree), on_prefill)
 
+    def go_on(self, *, on_prefill: Progress | None = None) -> Events[Event, None, None]:
+        """Go on with the last reply: the longer one is a branch of its own. Errors as `ask`."""
+        last = None if self.tree.leaf == ROOT else self.tree.nodes[self.tree.leaf].message
+        if last is None or last.role != ASSISTANT:
+            raise UsageError("there is no reply to go on with")
+        yield from self._answer(trees.at_last_question(self.tree), on_prefill, last)
+
     def undo(self) -> Message:
         """Step back to before the last user message, and give it. Raises UsageError where there is none."""
         before, asked = trees.undo(self.tree), trees.at_last_question(self.tree)
@@ -151,14 +158,20 @@ class Session:
         if self.snapshots is not None and (ids := self.snapshots.resume(saved.key)):
             self.conversation.resume(ids)
 
-    def _answer(self, asked: Tree, on_prefill: Progress | None) -> Events[Event, None, None]:
-        """Carry out a turn that answers the last message of `asked`, and put the reply into the tree."""
+    def _answer(
+        self, asked: Tree, on_prefill: Progress | None, reply: Message | None = None
+    ) -> Events[Event, None, None]:
+        """Carry out a turn that answers the last message of `asked`, and put the reply into the tree.
+
+        A `reply` is what was said already, to be gone on with.
+        """
         conversation, before, messages = self.conversation, self.tree, self.conversation.messages
         self._keep(asked)
-        conversation.messages = begun = self._with_system(asked)
-        growing = _Growing(asked.leaf, origin_of(conversation, self.model))
+        conversation.messages = begun = [*self._with_system(asked), *([reply] if reply else [])]
+        growing = _Growing(asked.leaf, origin_of(conversation, self.model), reply)
+        turn = conversation.go_on if reply else conversation.retry
         try:
-            for event in conversation.retry(on_prefill=on_prefill):
+            for event in turn(on_prefill=on_prefill):
                 if isinstance(event, Generated) and growing.add(event):
                     self._grow(growing)
                 elif isinstance(event, Reply) and conversation.messages is not begun:
@@ -229,11 +242,12 @@ def _said(tree: Tree, text: str) -> Tree:
 class _Growing:
     """A reply while it is written, and when it was last written down."""
 
-    def __init__(self, parent: int, origin: str) -> None:
+    def __init__(self, parent: int, origin: str, begun: Message | None) -> None:
         self.origin = origin
         self.created = time.time()
         self._parent = parent
-        self._texts: dict[bool, list[str]] = {True: [], False: []}
+        said, thought = (begun.content, begun.reasoning) if begun else ("", "")
+        self._texts = {True: [thought], False: [said]}
         self._flushed = 0.0
 
     def add(self, event: Generated) -> bool:

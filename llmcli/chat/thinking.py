@@ -21,13 +21,14 @@ class ThinkingSplitter:
     ([], [('hm', True), ('yes', False)])
 
     Only a reply that begins with the tag has thinking in it, or one whose prompt already opened it
-    (`opened`); a `<think>` further on is text like any other.
+    (`opened`); a `<think>` further on is text like any other. A reply that has `begun` goes on, in its
+    thinking where that is `opened`, else in its answer.
     """
 
-    def __init__(self, *, opened: bool = False) -> None:
-        self._at = _At.THINKING if opened else _At.START
+    def __init__(self, *, opened: bool = False, begun: bool = False) -> None:
+        self._at = _At.THINKING if opened else _At.ANSWER if begun else _At.START
         self._held = ""
-        self._begun = False
+        self._begun = begun
 
     def push(self, text: str) -> list[tuple[str, bool]]:
         """What is certain after `text`: stretches, each with whether it is thinking."""

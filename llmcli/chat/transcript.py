@@ -23,12 +23,18 @@ class Range:
 
 
 def message_ranges(
-    template: ChatTemplate, messages: Sequence[Message], kwargs: Mapping[str, object], prompt: str
+    template: ChatTemplate,
+    messages: Sequence[Message],
+    kwargs: Mapping[str, object],
+    prompt: str,
+    *,
+    asks: bool = True,
 ) -> list[Range]:
     """Where the words of each message stand in `prompt`, which the template made of them.
 
     They are found by a second rendering with a mark at both ends of each message. Where a template
-    writes something else because of the marks, nothing is known, and the list is empty.
+    writes something else because of the marks, nothing is known, and the list is empty. `asks`: the prompt
+    ends with what opens the reply.
     """
     inputs = [prompt, template.source, *(m.content + m.reasoning for m in messages)]
     free = (chr(code) for code in range(0x100000, 0x10FFFE))
@@ -38,7 +44,7 @@ def message_ranges(
         for m, mark in zip(messages, marks, strict=True)
     ]
     try:
-        rendered = template.render(marked, kwargs=kwargs).text
+        rendered = template.render(marked, add_generation_prompt=asks, kwargs=kwargs).text
     except TemplateError:
         return []
     ranges: list[Range] = []

@@ -25,14 +25,17 @@ def take_turn(
     *,
     known: Sequence[int] = (),
     thinking_opened: bool = False,
+    may_shift: bool = False,
+    begun: Message | None = None,
     on_prefill: Progress | None = None,
 ) -> Iterator[Generated | Reply]:
     """Evaluate `prompt` and write a reply: each token as it comes, and the Reply last.
 
     What the cache holds of the prompt is not evaluated again, also where `known`, the ids of the last turn,
-    spells it differently. Ctrl-C ends the turn with what there is. `thinking_opened`: the prompt ends inside
-    a `<think>`. Raises WindowFullError, before anything is evaluated, for a prompt that leaves no room for a
-    reply.
+    spells it differently; with `may_shift`, also what stands further back in it. Ctrl-C ends the turn with
+    what there is. `thinking_opened`: the prompt ends inside a `<think>`. A reply that has `begun` goes on;
+    the prompt ends with it. Raises WindowFullError, before anything is evaluated, for a prompt that leaves no
+    room for a reply.
     """
     wanted = reuse(known, prompt, engine.tokenizer)
     if len(wanted) >= engine.context_size:
@@ -42,7 +45,8 @@ def take_turn(
             hint="begin a new conversation, shorten the message, or ask for a larger window with -c",
         )
     with abort.deferred():
-        yield from _Turn(engine, wanted, options, abort, thinking_opened).run(on_prefill)
+        turn = _Turn(engine, wanted, options, abort, thinking_opened, begun)
+        yield from turn.run(on_prefill, may_shift)
 
 
 class _Turn:
@@ -55,22 +59,25 @@ class _Turn:
         options: SamplingOptions,
         abort: AbortFlag,
         thinking_opened: bool,
+        begun: Message | None,
     ) -> None:
         self.engine, self.prompt, self.options, self.abort = engine, prompt, options, abort
         self.stream = TextStream(options.stop)
-        self.splitter = ThinkingSplitter(opened=thinking_opened)
-        self.answer: list[str] = []
-        self.thoughts: list[str] = []
+        self.splitter = ThinkingSplitter(opened=thinking_opened, begun=begun is not None)
+        self.goes_on = begun is not None
+        self.answer = [begun.content] if begun else []
+        self.thoughts = [begun.reasoning] if begun else []
         self.ids: list[int] = []
         self.finish_reason: FinishReason = "cancelled"
 
-    def run(self, on_prefill: Progress | None) -> Iterator[Generated | Reply]:
-        kept = plan(self.engine.cached, self.prompt, can_shift=False).kept
+    def run(self, on_prefill: Progress | None, may_shift: bool) -> Iterator[Generated | Reply]:
+        may_shift = may_shift and self.engine.can_shift
+        kept = plan(self.engine.cached, self.prompt, may_shift).kept
         sampler = self.engine.sampler(self.options, self.prompt)
         started = time.perf_counter()
         prefilled = first_token = 0.0
         try:
-            evaluated = self.engine.ready(self.prompt, on_progress=on_prefill)
+            evaluated = self.engine.ready(self.prompt, may_shift=may_shift, on_progress=on_prefill)
             prefilled = time.perf_counter() - started
             if self.options.predict == 0:
                 self.finish_reason = "length"
@@ -118,7 +125,8 @@ class _Turn:
         if tokenizer.is_special(token_id):
             return b""
         # As decoding does: where the vocabulary puts a space before a text, it belongs to no text.
-        return piece.removeprefix(b" ") if len(self.ids) == 1 and tokenizer.adds_space_prefix else piece
+        first = len(self.ids) == 1 and not self.goes_on
+        return piece.removeprefix(b" ") if first and tokenizer.adds_space_prefix else piece
 
     def _has_ended(self) -> bool:
         """Whether something other than the model ends the reply here."""

@@ -21,6 +21,7 @@ from llmcli.errors import InputError, InterruptedByUser, UsageError
 from llmcli.settings.engine import EngineOptions
 from llmcli.settings.model import reference_to
 from llmcli.settings.sampling import SamplingOptions
+from llmcli.settings.window import WindowOptions
 
 if TYPE_CHECKING:
     from llmcli.chat.conversation import Conversation
@@ -35,6 +36,7 @@ def chat(
     console: Console,
     engine: EngineOptions,
     sampling: SamplingOptions,
+    window: WindowOptions,
     model: ModelRef = None,
     prompt: Annotated[
         str | None, typer.Option("-p", "--prompt", metavar="TEXT", help="Answer this and leave.")
@@ -107,7 +109,7 @@ def chat(
         from llmcli.chat.session import Session
         from llmcli.render.reply_writer import writer
 
-        conversation = _conversation(llama, chat_template, sampling, abort, kwargs)
+        conversation = _conversation(llama, chat_template, sampling, window, abort, kwargs)
         conversation.system = system_text or (saved.system if saved else "")
         snapshots = snapshots_of(console, llama, engine, store, wanted=not no_kv_snapshot)
         talk = Session(conversation, reference_to(llama.model.path), store, saved, snapshots)
@@ -116,6 +118,7 @@ def chat(
         view = writer(
             console, name, load_seconds, talk.name, json=json, jsonl=jsonl, stats=stats, think=think
         )
+        view.tally = conversation.tally
         with talk:
             if asked is not None:
                 talk.unanswered()
@@ -179,6 +182,7 @@ def _conversation(
     llama: LlamaEngine,
     template_reference: str | None,
     sampling: SamplingOptions,
+    window: WindowOptions,
     abort: AbortFlag,
     kwargs: dict[str, Any],
 ) -> Conversation:
@@ -187,4 +191,4 @@ def _conversation(
 
     template = open_template(llama.tokenizer, template_reference)
     llama.sampler(sampling).close()  # a grammar that does not parse is said before the first turn
-    return Conversation(llama, template, sampling, abort, kwargs)
+    return Conversation(llama, template, sampling, abort, kwargs, window_options=window)

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 SHORTEST_RUN = 32
 """A shifted run remembers what stood before it when it was computed; short ones are not worth that."""
 
+SHORTEST_LINK = 8
+"""But one as short as this is taken where a longer one follows, which could not be kept without it."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -34,15 +37,20 @@ def plan(cached: Sequence[int], wanted: Sequence[int], can_shift: bool) -> Plan:
     >>> plan([1, 2, 3], [1, 2, 3], can_shift=False)  # the last token is fed again for its logits
     Plan(cuts=((2, 3),), kept=2)
     """
+    cached, wanted = list(cached), list(wanted)
     limit = len(wanted) - 1
     kept = at = common_prefix(cached, wanted, limit)
     cuts: list[tuple[int, int]] = []
     if can_shift and kept < limit and at < len(cached):
         starts = _run_starts(cached, at)
-        while found := _longest_run(cached, at, wanted[kept:limit], starts):
+        reach, done, links = at, kept, list[tuple[int, int]]()
+        while found := _longest_run(cached, reach, wanted[done:limit], starts):
             start, length = found
-            cuts.append((at, start))
-            at, kept = start + length, kept + length
+            links.append((reach, start))
+            reach, done = start + length, done + length
+            if length >= SHORTEST_RUN:
+                cuts, links = [*cuts, *links], []
+                at, kept = reach, done
     if at < len(cached):
         cuts.append((at, len(cached)))
     return Plan(tuple(cuts), kept)
@@ -59,10 +67,10 @@ def common_prefix(a: Sequence[int], b: Sequence[int], limit: int) -> int:
 
 
 def _run_starts(ids: Sequence[int], begin: int) -> dict[tuple[int, ...], list[int]]:
-    """Where each run of SHORTEST_RUN ids starts, from `begin` on."""
+    """Where each run of SHORTEST_LINK ids starts, from `begin` on."""
     starts: dict[tuple[int, ...], list[int]] = {}
-    for i in range(begin, len(ids) - SHORTEST_RUN + 1):
-        starts.setdefault(tuple(ids[i : i + SHORTEST_RUN]), []).append(i)
+    for i in range(begin, len(ids) - SHORTEST_LINK + 1):
+        starts.setdefault(tuple(ids[i : i + SHORTEST_LINK]), []).append(i)
     return starts
 
 
@@ -71,10 +79,9 @@ def _longest_run(
 ) -> tuple[int, int] | None:
     """The longest run of `cached` from `at` on that `wanted` begins with: its start and length."""
     best = None
-    for start in starts.get(tuple(wanted[:SHORTEST_RUN]), []):
-        if start < at:
-            continue
-        length = common_prefix(cached[start:], wanted, len(wanted))
-        if best is None or length > best[1]:
-            best = start, length
+    longest = 0
+    for start in starts.get(tuple(wanted[:SHORTEST_LINK]), []):
+        if start >= at and cached[start : start + longest + 1] == wanted[: longest + 1]:
+            longest = common_prefix(cached[start:], wanted, len(wanted))
+            best = start, longest
     return best

@@ -220,8 +220,19 @@ class Generator(Protocol):
         """The ids in the cache; not to be changed."""
         ...
 
-    def ready(self, wanted: Sequence[int], *, on_progress: Progress | None = None) -> int:
-        """As for `Logits`."""
+    @property
+    def can_shift(self) -> bool:
+        """Whether what stands further back in the cache can be moved up."""
+        ...
+
+    def ready(
+        self, wanted: Sequence[int], *, may_shift: bool = False, on_progress: Progress | None = None
+    ) -> int:
+        """As for `Logits`.
+
+        With `may_shift`, what stood further back in the cache may be moved up instead of being evaluated
+        again: cheap, and not the same to the last digit, as it still knows of what stood before it.
+        """
         ...
 
     def sampler(self, options: SamplingOptions, prompt: Sequence[int]) -> Sampler:

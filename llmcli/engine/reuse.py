@@ -4,11 +4,15 @@ A model may write "hello" as `hel` + `lo` where the tokenizer, reading the same 
 ids differ, the text does not, and the cache is as good as it was. So a new prompt is compared with the
 cache as text, stretch by stretch between special tokens: those are where tokenizing may be cut, because no
 token reaches across them.
+
+Where something has left the middle of a conversation, `reuse_around` finds what stood behind it again in the
+same way: so it can be moved up within the cache.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
 from itertools import accumulate
 
 from llmcli.engine.plan import common_prefix
@@ -22,6 +26,18 @@ def reuse(cached: Sequence[int], fresh: Sequence[int], tokenizer: Tokenizer) -> 
     last place where the text is still the same and both have the end of a token; from there, `fresh` stands
     as it is.
     """
+    ids, _, new = _reused(cached, fresh, tokenizer)
+    return [*ids, *fresh[new:]]
+
+
+def reuse_around(cached: Sequence[int], fresh: Sequence[int], tokenizer: Tokenizer) -> list[int]:
+    """The same; but behind the first difference, stretches that `cached` has further on stand as there."""
+    ids, old, new = _reused(cached, fresh, tokenizer)
+    return [*ids, *_realigned(cached[old:], fresh[new:], tokenizer)]
+
+
+def _reused(cached: Sequence[int], fresh: Sequence[int], tokenizer: Tokenizer) -> tuple[list[int], int, int]:
+    """The ids of `cached` that stand, how many of them that is, and how many of `fresh` they stand for."""
     cached, fresh = list(cached), list(fresh)
     ids: list[int] = []
     old = new = 0
@@ -36,7 +52,35 @@ def reuse(cached: Sequence[int], fresh: Sequence[int], tokenizer: Tokenizer) -> 
             break
         ids.append(fresh[new])  # the special token that ends both stretches
         old, new = old + 1, new + 1
-    return [*ids, *fresh[new:]]
+    return ids, old, new
+
+
+def _realigned(cached: Sequence[int], fresh: Sequence[int], tokenizer: Tokenizer) -> Iterator[int]:
+    """`fresh`, with the ids of `cached` in the stretches that both have in the same order."""
+    old, new = ([*_stretches(ids, tokenizer)] for ids in (cached, fresh))
+    have, want = ([_key(stretch, tokenizer) for stretch in stretches] for stretches in (old, new))
+    at = 0
+    for start, begin, length in SequenceMatcher(None, have, want, autojunk=False).get_matching_blocks():
+        for stretch in [*new[at:begin], *old[start : start + length]]:
+            yield from stretch
+        at = begin + length
+
+
+def _stretches(ids: Sequence[int], tokenizer: Tokenizer) -> Iterator[Sequence[int]]:
+    """The stretches of ordinary tokens, and each special token by itself."""
+    start = 0
+    while start < len(ids):
+        end = max(start + 1, _stretch_end(ids, start, tokenizer))
+        yield ids[start:end]
+        start = end
+
+
+def _key(stretch: Sequence[int], tokenizer: Tokenizer) -> int | str:
+    """What two stretches have in common that say the same: see `_same_text`."""
+    if tokenizer.is_special(stretch[0]):
+        return stretch[0]
+    text = b"".join(map(tokenizer.piece, stretch))
+    return (text.removeprefix(b" ") if tokenizer.adds_space_prefix else text).decode("utf-8", "replace")
 
 
 def _stretch_end(ids: Sequence[int], start: int, tokenizer: Tokenizer) -> int:

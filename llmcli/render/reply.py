@@ -10,7 +10,7 @@ from llmcli.render.data import token_data
 
 def reply_data(reply: Reply, model: str, load_seconds: float, session: str | None) -> dict[str, Any]:
     """A reply with everything that is known of it, ready for JSON; times in milliseconds."""
-    usage, timings = reply.usage, reply.timings
+    usage, timings, outside = reply.usage, reply.timings, reply.outside
     return {
         "model": model,
         "session": session,
@@ -26,10 +26,10 @@ def reply_data(reply: Reply, model: str, load_seconds: float, session: str | Non
         "context": {
             "size": reply.context_size,
             "used": reply.context_used,
-            "policy": "stop",
-            "dropped_messages": 0,
-            "dropped_tokens": 0,
-            "dropped_now": {"messages": 0, "tokens": 0},
+            "policy": outside.policy,
+            "dropped_messages": outside.messages,
+            "dropped_tokens": outside.tokens,
+            "dropped_now": {"messages": outside.messages_now, "tokens": outside.tokens_now},
         },
         "timings": {
             "load_ms": _ms(load_seconds),

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 
-from llmcli.chat.reply import Event, Generated, Notice, Reply
+from llmcli.chat.reply import Dropped, Event, Generated, Notice, Reply
+from llmcli.chat.tally import Tally
 from llmcli.render.data import to_json
 from llmcli.render.output import Output
 from llmcli.render.reply import reply_data, stats_line, token_event
 from llmcli.render.safe import safe
+from llmcli.render.window import tally_line
 
 DIM, PLAIN = "\x1b[2m", "\x1b[0m"
 
@@ -27,6 +29,8 @@ class ReplyWriter(ABC):
     """What the session is called where it was given a name."""
     cancelled: bool = False
     """Whether Ctrl-C ended the last reply."""
+    tally: Callable[[], Tally] | None = field(default=None, kw_only=True)
+    """Says what the window is used for."""
 
     def show_all(self, events: Iterable[Event]) -> None:
         """Show the events of a turn as they come; one that fails is left at the beginning of a line."""
@@ -51,6 +55,8 @@ class ReplyWriter(ABC):
             self.reply(event)
             if self.stats:
                 self.output.say(stats_line(event) + "\n")
+                if self.tally:
+                    self.output.say(f"window: {tally_line(self.tally())}\n")
 
     @abstractmethod
     def token(self, event: Generated) -> None:
@@ -139,8 +145,12 @@ class EventWriter(ReplyWriter):
         self._put(token_event(event))
 
     def notice(self, notice: Notice) -> None:
-        """Write a `notice` event."""
-        self._put({"event": "notice", "text": notice.text})
+        """Write a `notice` event; what left the window is said to the person, too."""
+        data: dict[str, object] = {"event": "notice", "text": notice.text}
+        if isinstance(notice, Dropped):
+            data |= {"dropped_messages": notice.messages, "dropped_tokens": notice.tokens}
+            super().notice(notice)
+        self._put(data)
 
     def reply(self, reply: Reply) -> None:
         """Write the `done` event."""

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from llmcli.chat.conversation import Conversation
+from llmcli.chat.refill import Ahead, Refill
 from llmcli.chat.session import Session
 from llmcli.engine.protocol import Progress
-from llmcli.errors import LlmcliError
+from llmcli.errors import InterruptedByUser, LlmcliError
 from llmcli.render.output import Output
 from llmcli.render.reply_writer import ReplyWriter
 from llmcli.repl.commands import COMMANDS, Leave, run_command
@@ -42,8 +43,17 @@ class Repl:
         """The conversation as the model sees it."""
         return self.session.conversation
 
+    def __post_init__(self) -> None:
+        self.refill = Refill(self.conversation.engine)
+
     def run(self) -> None:
         """Read and answer until Ctrl-D or /exit."""
+        try:
+            self._loop()
+        finally:
+            self.refill.stop()
+
+    def _loop(self) -> None:
         reader = Input(self.history, list(COMMANDS.values()), self.status, self.output.colors_output)
         told = ""
         self.output.note("Enter sends, Alt-Enter adds a line, Ctrl-C stops a reply, Ctrl-D leaves; /help")
@@ -60,19 +70,22 @@ class Repl:
             except EOFError:
                 return
             self.unsent = ""
+            self.refill.stop()  # from here on the engine is ours again
             try:
                 self._handle(text)
             except Leave:
                 return
 
-    def answer(self, text: str | None) -> None:
-        """Write the reply to `text`, or with None another one to the last message."""
+    def answer(self, text: str | None, *, go_on: bool = False) -> None:
+        """Write the reply to `text`; with None another one to the last message, or `go_on` with it."""
         conversation, session = self.conversation, self.session
         before = conversation.messages
         turn, self.is_editing = session.edit if self.is_editing else session.ask, False
         # The line editor has its own way with SIGINT; here it is ours again.
         with conversation.abort.installed(), held_back(), self.progress() as on_prefill:
-            if text is None:
+            if go_on:
+                events = session.go_on(on_prefill=on_prefill)
+            elif text is None:
                 events = session.retry(on_prefill=on_prefill)
             else:
                 events = turn(self._with_attachment(text), on_prefill=on_prefill)
@@ -82,9 +95,21 @@ class Repl:
             self.attached = ""
             if self.view.cancelled:
                 self.output.note("stopped; what was said is kept")
+            else:
+                self.look_ahead()
         else:
             self.put_back(text or "")
             self.output.note("stopped before anything was said; the conversation is as it was")
+
+    def look_ahead(self) -> None:
+        """Make the cut that the next turn is likely to need, and have it evaluated while the user types."""
+        conversation = self.conversation
+        with conversation.abort.installed(), held_back():
+            for event in conversation.look_ahead():
+                if isinstance(event, Ahead):
+                    self.refill.start(event)
+                else:
+                    self.view.show(event)
 
     def put_back(self, message: str) -> None:
         """Have a message stand at the next prompt, spelled so that Enter sends it again."""
@@ -92,8 +117,10 @@ class Repl:
 
     def status(self) -> str:
         """The line below the input: the model, and how full the window is."""
-        engine = self.conversation.engine
-        return f"{engine.tokenizer.name}  {len(engine.cached)}/{engine.context_size} tokens"
+        conversation, engine = self.conversation, self.conversation.engine
+        dropped = len(conversation.window.outside(conversation.messages))
+        outside = f"{dropped} messages outside  " if dropped else ""
+        return f"{engine.tokenizer.name}  {outside}{len(engine.cached)}/{engine.context_size} tokens"
 
     def _handle(self, text: str) -> None:
         """A line of input: a command, a message, or nothing."""
@@ -106,11 +133,11 @@ class Repl:
                 run_command(self, text)
             else:
                 self.answer(text.removeprefix("/") if text.startswith("//") else text)
+        except (KeyboardInterrupt, InterruptedByUser):
+            self.output.note("interrupted; nothing was changed")
+            self.unsent = "" if is_command else text
         except LlmcliError as error:
             self.output.show_error(error)
-            self.unsent = "" if is_command else text
-        except KeyboardInterrupt:
-            self.output.note("interrupted; nothing was changed")
             self.unsent = "" if is_command else text
 
     def _with_attachment(self, text: str) -> str:

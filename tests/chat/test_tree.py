@@ -136,5 +136,6 @@ def test_whatever_is_done(steps: list[tuple[Callable[[Tree, int], Tree], int]]) 
         assert len(names) == len(set(names))
         assert all(go(tree, tip).leaf == tip.node for tip in found)
         there = go(tree, found[0])
-        back = next(tip for tip in tips(there) if tip.node == tree.leaf)
-        assert said(go(there, back)) == said(tree)
+        if tree.branch:  # without a name, a place in the middle of another branch is not listed
+            back = next(tip for tip in tips(there) if tip.name == tree.branch)
+            assert said(go(there, back)) == said(tree)

@@ -64,7 +64,8 @@ class LlamaContext:
         self.size: int = lib.llama_n_ctx(self._pointer)
         self.n_threads: int = lib.llama_n_threads_batch(self._pointer)
         """How many threads evaluate a prompt."""
-        self.can_shift = bool(lib.llama_memory_can_shift(self.memory)) and not self._slides()
+        self.can_shift = self._can_shift()
+        """Whether what stands further back in the cache can be moved up."""
         self.n_vocab = model.vocabulary.n_tokens
         self._n_batch: int = lib.llama_n_batch(self._pointer)
         n_rows: int = min(lib.llama_n_ubatch(self._pointer), LOGITS_ROOM // (4 * self.n_vocab))
@@ -323,6 +324,15 @@ class LlamaContext:
         if not lib.llama_memory_seq_rm(self.memory, 0, length, -1):
             self._clear()
 
+    def _can_shift(self) -> bool:
+        """Not with a sliding window, which may have lost what is to move, nor with a recurrent state.
+
+        llama.cpp says yes for a recurrent state, as its positions can be moved; but nothing can be taken out
+        of its middle.
+        """
+        model = self._model.pointer
+        recurs = lib.llama_model_is_recurrent(model) or lib.llama_model_is_hybrid(model)
+        return bool(lib.llama_memory_can_shift(self.memory)) and not (recurs or self._slides())
+
     def _slides(self) -> bool:
-        """Whether the model has a sliding window: what has left it can't be brought back."""
         return bool(lib.llama_model_n_swa(self._model.pointer) > 0)

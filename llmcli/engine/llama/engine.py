@@ -70,9 +70,16 @@ class LlamaEngine:
         """The ids in the cache; not to be changed."""
         return self.context.cached
 
-    def ready(self, wanted: Sequence[int], *, on_progress: Progress | None = None) -> int:
+    @property
+    def can_shift(self) -> bool:
+        """See LlamaContext.can_shift."""
+        return self.context.can_shift
+
+    def ready(
+        self, wanted: Sequence[int], *, may_shift: bool = False, on_progress: Progress | None = None
+    ) -> int:
         """See LlamaContext.ready."""
-        return self.context.ready(wanted, on_progress=on_progress)
+        return self.context.ready(wanted, may_shift=may_shift, on_progress=on_progress)
 
     def feed(self, token_id: int) -> None:
         """See LlamaContext.feed."""
