@@ -149,8 +149,11 @@ def verify_against(
     from llmcli.tokens.verify import verify
 
     found = verify(tokenizer, reference, text, parse_special=added.parse_special)
-    show = differences_as_json if chosen == "json" else differences_as_text
-    console.write_raw(show(tokenizer.name, reference.name, found))
+    if chosen == "json":
+        console.write_raw(differences_as_json(tokenizer.name, reference.name, found))
+    else:
+        for line in differences_as_text(tokenizer.name, reference.name, found):
+            console.rich().print(line)
     if found:
         ways = f"{len(found)} way{'' if len(found) == 1 else 's'}"
         raise CheckError(

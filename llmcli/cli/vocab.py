@@ -57,10 +57,12 @@ def vocab(
     kinds = [name for name, asked in (("special", special), ("byte", byte), ("unused", unused)) if asked]
     with open_tokenizer(console, model, tokenizer) as vocabulary:
         from llmcli.render.vocab import FORMATS as AS
+        from llmcli.render.vocab import as_columns
         from llmcli.tokens.search import search
 
         found = _or_fail(search(vocabulary, query, grep, kinds), vocabulary.name)
-        for text in AS[chosen](found):
+        lines = as_columns(found, console.rich().width) if chosen == "table" else AS[chosen](found)
+        for text in lines:
             console.write_raw(text)
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from llmcli.render.bars import Column, fitted_table
 from llmcli.render.data import to_json, token_data
 from llmcli.render.safe import safe_line
 from llmcli.render.tokens import visible_piece
@@ -45,13 +46,16 @@ def comparison_as_table(comparison: Comparison) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
-    figures = Table(box=None, pad_edge=False, header_style="bold")
-    figures.add_column("", no_wrap=True, justify="right")
-    figures.add_column("tokenizer", overflow="fold")
-    for heading in ("tokens", "bytes/token", "tokens/char", "vocabulary"):
-        figures.add_column(heading, justify="right", no_wrap=True)
-    for number, column in enumerate(comparison.columns, 1):
-        figures.add_row(
+    columns = (
+        Column(""),
+        Column("tokenizer", words=True),
+        Column("tokens"),
+        Column("bytes/token"),
+        Column("tokens/char", narrow=False),
+        Column("vocabulary", narrow=False),
+    )
+    rows = (
+        (
             str(number),
             safe_line(column.name),
             f"{column.n_tokens:,}",
@@ -59,6 +63,9 @@ def comparison_as_table(comparison: Comparison) -> RenderableType:
             f"{column.tokens_per_char:.3f}",
             f"{column.vocabulary_size:,}",
         )
+        for number, column in enumerate(comparison.columns, 1)
+    )
+    figures = fitted_table(columns, rows, narrow_below=64)
     cut = [segment for segment in comparison.segments if segment.differs]
     if not cut:
         return Group(figures, Text(), Text("They cut the text in the same places.", "dim"))
@@ -88,15 +95,17 @@ def differences_as_json(model: str, reference: str, differences: Sequence[Differ
     )
 
 
-def differences_as_text(model: str, reference: str, differences: Sequence[Difference]) -> str:
-    """A line a difference, and its example below it."""
+def differences_as_text(
+    model: str, reference: str, differences: Sequence[Difference]
+) -> Iterator[RenderableType]:
+    """A line a difference, and its example below it, indented."""
+    from rich.padding import Padding
+    from rich.text import Text
+
     if not differences:
-        return (
-            f"{safe_line(model)} is {safe_line(reference)}: size, ids, special tokens, settings, encoding\n"
-        )
-    lines = []
+        same = f"{safe_line(model)} is {safe_line(reference)}: size, ids, special tokens, settings, encoding"
+        yield Text(same, overflow="fold")
     for difference in differences:
-        lines.append(f"{difference.what}: {safe_line(difference.message)}")
+        yield Text(f"{difference.what}: {safe_line(difference.message)}", overflow="fold")
         if difference.example:
-            lines.append(f"    {safe_line(difference.example)}")
-    return "\n".join(lines) + "\n"
+            yield Padding(Text(safe_line(difference.example), overflow="fold"), (0, 0, 0, 4), expand=False)

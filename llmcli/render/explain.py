@@ -8,6 +8,7 @@ from itertools import count
 from textwrap import fill
 from typing import TYPE_CHECKING
 
+from llmcli.render.bars import ByWidth
 from llmcli.render.data import to_json, token_data
 from llmcli.render.safe import safe_line
 from llmcli.render.tokens import visible_piece
@@ -96,17 +97,23 @@ def as_view(explanation: Explanation, tokenizer: Tokenizer) -> RenderableType:
         note += "no token reaches over a cut"
         byte_level = any("Ġ" in word.text for fragment in texts for word in fragment.words)
         note += ". Each byte is written as one character, a space as Ġ:" if byte_level else ":"
-        parts += [Text(), Text(_wrapped(note))]
+        parts += [Text(), _wrapped(note)]
         parts += [Text("   " + " | ".join(_shown(word.text) for word in f.words)) for f in texts]
-    parts += [Text(), Text(_wrapped(f"{next(step)}. {RULES.get(explanation.algorithm, '')}"))]
+    parts += [Text(), _wrapped(f"{next(step)}. {RULES.get(explanation.algorithm, '')}")]
     for word in (word for fragment in texts for word in fragment.words):
         parts += [Text(), *_word_view(word, explanation.algorithm, tokenizer)]
     parts += [Text(), *_ending(explanation, tokenizer)]
     return Group(*parts)
 
 
-def _wrapped(text: str) -> str:
-    return fill(text, LINE, subsequent_indent="   ", break_long_words=False)
+def _wrapped(text: str) -> RenderableType:
+    """Prose in lines as long as the terminal allows."""
+    from rich.text import Text
+
+    def lines(width: int) -> Text:
+        return Text(fill(text, min(LINE, width), subsequent_indent="   ", break_long_words=False))
+
+    return ByWidth(lines)
 
 
 def _word_view(word: Word, algorithm: str, tokenizer: Tokenizer) -> Iterator[RenderableType]:
@@ -123,7 +130,7 @@ def _word_view(word: Word, algorithm: str, tokenizer: Tokenizer) -> Iterator[Ren
     if algorithm in ("bpe", "sentencepiece"):
         table.add_column(justify="right", no_wrap=True)
         table.add_column(no_wrap=True)
-        table.add_column(overflow="fold")
+        table.add_column(overflow="fold", min_width=10)
         for merge, symbols in _replayed(word):
             rated = f"rank {merge.rank}" if merge.rank is not None else f"score {merge.score:g}"
             table.add_row(Text(rated, "dim"), f"{_shown(merge.left)} + {_shown(merge.right)}", symbols)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from llmcli.render.bars import ByWidth
 from llmcli.render.data import to_json, token_data
 from llmcli.render.safe import visible
 from llmcli.tokens.offsets import Token, locate
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 STYLES = ("black on bright_cyan", "black on bright_yellow")
 SPECIAL_STYLE = "black on bright_magenta"
+NARROW_TABLE = 56
+"""Cells below which the table of tokens leaves the bytes out."""
 MARK = "|"
 """Stands between two pieces where there are no colours."""
 
@@ -74,15 +78,30 @@ def as_table(encoded: Encoded, owners: Sequence[str] = (), *, colors: bool = Tru
     Without colours a mark stands between the pieces.
     """
     from rich.console import Group
-    from rich.table import Table
     from rich.text import Text
 
     tokens = encoded.tokens()
+    n_chars = len(encoded.text.decode("utf-8", "surrogateescape"))
+    counts = ((len(tokens), "token"), (len(encoded.text), "byte"), (n_chars, "character"))
+    summary = Text(", ".join(f"{n:,} {what}{'' if n == 1 else 's'}" for n, what in counts), "dim")
+    if not tokens:
+        return summary
+    rows = ByWidth(partial(_rows, tokens, owners))
+    return Group(coloured(tokens, "" if colors else MARK), Text(), rows, Text(), summary)
+
+
+def _rows(tokens: Sequence[Token], owners: Sequence[str], width: int) -> RenderableType:
+    """A row a token; a narrow terminal has no room for the bytes."""
+    from rich.table import Table
+    from rich.text import Text
+
+    with_bytes = width >= NARROW_TABLE
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("index", "id"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("piece", overflow="fold", min_width=5)
-    table.add_column("bytes", overflow="fold", min_width=5)
+    if with_bytes:
+        table.add_column("bytes", overflow="fold", min_width=5)
     table.add_column("offsets", no_wrap=True)
     if owners:
         table.add_column("message", no_wrap=True)
@@ -91,16 +110,11 @@ def as_table(encoded: Encoded, owners: Sequence[str] = (), *, colors: bool = Tru
             str(token.index),
             str(token.id),
             Text(visible_piece(token.piece), _style(token)),
-            token.piece.hex(" "),
+            *([token.piece.hex(" ")] if with_bytes else ()),
             f"{token.start}-{token.end}",
             *owners[token.index : token.index + 1],
         )
-    n_chars = len(encoded.text.decode("utf-8", "surrogateescape"))
-    counts = ((len(tokens), "token"), (len(encoded.text), "byte"), (n_chars, "character"))
-    summary = Text(", ".join(f"{n:,} {what}{'' if n == 1 else 's'}" for n, what in counts), "dim")
-    if not tokens:
-        return summary
-    return Group(coloured(tokens, "" if colors else MARK), Text(), table, Text(), summary)
+    return table
 
 
 def coloured(tokens: Sequence[Token], mark: str = "") -> Text:

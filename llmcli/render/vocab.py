@@ -10,19 +10,41 @@ from llmcli.render.tokens import visible_piece
 from llmcli.tokens.search import Entry
 
 PIECE_WIDTH = 24
-"""Cells of the column of pieces; longer ones push the rest of their line."""
+"""Cells of the column of pieces, where there is room; longer ones push the rest of their line."""
+FEWEST_BYTES = 4
+"""So many bytes go on a line at least; the column is left out where they don't."""
 
 
-def as_columns(entries: Iterable[Entry]) -> Iterator[str]:
-    """Columns for a terminal, measured in its cells."""
+def as_columns(entries: Iterable[Entry], width: int) -> Iterator[str]:
+    """Columns for a terminal, measured in its cells: those that `width` has room for."""
     from rich.cells import cell_len
 
-    yield f"{'id':>7}  {'piece':<{PIECE_WIDTH}}  {'kind':<12}  {'score':>10}  bytes\n"
+    piece_width = max(8, min(PIECE_WIDTH, width - len(_front("", "", 0, "kind"))))
+    with_score = width >= len(_front("", "", piece_width, "", ""))
+    indent = len(_front("", "", piece_width, "", "")) + 2
+    bytes_a_line = (width - indent + 1) // 3
+    with_bytes = bytes_a_line >= FEWEST_BYTES
+    head = _front("id", "piece", piece_width, "kind", "score" if with_score else None)
+    yield head + ("  bytes\n" if with_bytes else "\n")
     for entry in entries:
-        shown = visible_piece(entry.piece)
-        padding = " " * max(0, PIECE_WIDTH - cell_len(shown))
         score = "" if entry.score is None else f"{entry.score:.4g}"
-        yield f"{entry.id:>7}  {shown}{padding}  {entry.kind:<12}  {score:>10}  {entry.piece.hex(' ')}\n"
+        shown = visible_piece(entry.piece)
+        line = _front(entry.id, shown, piece_width, entry.kind, score if with_score else None)
+        if with_bytes and entry.piece:
+            rows = [entry.piece[at : at + bytes_a_line] for at in range(0, len(entry.piece), bytes_a_line)]
+            pushed = cell_len(line) > indent - 2
+            below = f"\n{' ' * indent}".join(row.hex(" ") for row in rows)
+            line += (f"\n{' ' * indent}" if pushed and len(rows) > 1 else "  ") + below
+        yield line.rstrip() + "\n"
+
+
+def _front(token_id: object, shown: str, piece_width: int, kind: str, score: str | None = None) -> str:
+    """A line without the bytes."""
+    from rich.cells import cell_len
+
+    padding = " " * max(0, piece_width - cell_len(shown))
+    line = f"{token_id:>7}  {shown}{padding}  {kind:<12}"
+    return line if score is None else f"{line}  {score:>10}"
 
 
 def as_tabs(entries: Iterable[Entry]) -> Iterator[str]:
@@ -44,7 +66,6 @@ def as_json(entries: Iterable[Entry]) -> Iterator[str]:
 
 
 FORMATS: dict[str, Callable[[Iterable[Entry]], Iterator[str]]] = {
-    "table": as_columns,
     "tsv": as_tabs,
     "json": as_json,
     "jsonl": as_jsonl,

@@ -62,7 +62,7 @@ def chunks(tokenizer: Tokenizer, text: bytes, ids: Sequence[int], size: int, ove
                 hint="ask for larger chunks",
             )
         start = places.starts[first] if first else 0
-        end = places.starts[last] if last < len(ids) else len(text)
+        end = places.begin_of(last)
         if start < end:  # the space that SentencePiece puts before a text is none of it
             yield Chunk(text[start:end], start, end, last - first)
         if last == len(ids):
@@ -74,7 +74,7 @@ def chunks(tokenizer: Tokenizer, text: bytes, ids: Sequence[int], size: int, ove
         while back < last and (
             places.starts[back] <= start
             or not places.may_cut(back)
-            or places.end_of_chunk(back, size) <= last
+            or places.begin_of(places.end_of_chunk(back, size)) <= end
         ):
             back += 1
         first = back
@@ -106,6 +106,10 @@ class _Places:
             if starts[at] == ends[at] == starts[at + 1] and pieces[at].strip(b" "):
                 ends[at] = ends[at + 1]
         return cls(text, starts, ends)
+
+    def begin_of(self, at: int) -> int:
+        """Where the token number `at` begins, or behind the last one the text ends."""
+        return self.starts[at] if at < len(self.starts) else len(self.text)
 
     def may_cut(self, at: int) -> bool:
         """Whether no character has bytes on both sides of the token number `at`."""

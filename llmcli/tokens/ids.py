@@ -12,7 +12,10 @@ from typing import Any
 from llmcli.errors import InputError, UsageError
 from llmcli.tokens.records import Source, separated
 
+LONGEST = 18
+"""Digits of the longest number that may be an id."""
 _SEPARATORS = re.compile(r"[\s,\[\]]+")
+_WHOLE = re.compile(r"[+-]?[0-9]+")
 
 
 def parse_ids(text: str) -> list[int]:
@@ -21,10 +24,12 @@ def parse_ids(text: str) -> list[int]:
     for word in _SEPARATORS.split(text):
         if not word:
             continue
-        if not re.fullmatch(r"[+-]?\d{1,18}", word, re.ASCII):
+        if not _WHOLE.fullmatch(word):
             raise UsageError(
                 f"not a token id: {word[:40]!r}", hint="ids are whole numbers: 1 2 3 or [1, 2, 3]"
             )
+        if len(word.lstrip("+-")) > LONGEST:
+            raise UsageError(f"not a token id: {word[:40]!r}", hint="no vocabulary has so many tokens")
         ids.append(int(word))
     return ids
 

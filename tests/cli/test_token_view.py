@@ -55,3 +55,22 @@ def test_a_vocabulary_cannot_drive_the_terminal(llmcli: Program) -> None:
             terminal.ends()
         assert b"\x1b[31m" not in terminal.received
         assert "\u202e".encode() not in terminal.received
+
+
+def test_tables_fit_a_narrow_terminal(llmcli: Program) -> None:
+    """In 40 columns a row stays a row: what can be spared is left out, and no word is broken in two."""
+    args: tuple[object, ...]
+    for args, head, rows in (
+        (("vocab", "--grep", "the"), ["id", "piece", "kind"], 3),
+        (("tokenize", TEXT), ["index", "id", "piece", "offsets"], 4),
+        (("tokenize", "--compare", llmcli.model, "the"), ["tokenizer", "tokens", "bytes/token"], 4),
+    ):
+        with Terminal(llmcli, *args, columns=40) as terminal:
+            shown = [line.split() for line in lines(terminal)]
+        at = shown.index(head)
+        assert all(len(row) == rows for row in shown[at + 1 : at + 3]), shown
+    with Terminal(llmcli, "tokenize", "--explain", "the fox", columns=40) as terminal:
+        shown = [line.split() for line in lines(terminal)]
+    prose = " ".join(word for line in shown for word in line)
+    assert "Each word begins as single characters. Of all neighbours, the pair that stands" in prose
+    assert max(len(line) for line in terminal.shown.splitlines()) <= 40

@@ -32,6 +32,7 @@ def borders(text: bytes) -> set[int]:
 @settings(max_examples=60, deadline=None)
 @given(data=texts, size=st.integers(1, 12), overlap=st.integers(0, 11))
 @example(data="a𠀀 hello world again".encode(), size=4, overlap=3)
+@example(data=b"\x00\x03\x00\x80", size=2, overlap=1)
 @example(data="one 𠀀𠀀𠀀 hello world again and again".encode(), size=8, overlap=7)
 def test_they_cover_the_text_and_go_on(
     vocabularies: Vocabularies, name: str, data: bytes, size: int, overlap: int

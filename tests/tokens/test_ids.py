@@ -43,6 +43,13 @@ def test_what_is_no_id_is_named(word: str) -> None:
     assert repr(word)[:20] in caught.value.message
 
 
+def test_a_number_too_large_is_told_so() -> None:
+    """It is a whole number; only no vocabulary has it."""
+    with pytest.raises(UsageError, match="not a token id") as caught:
+        parse_ids("9" * 5000)
+    assert caught.value.hint == "no vocabulary has so many tokens"
+
+
 def test_a_long_word_is_quoted_in_part() -> None:
     """A whole file given by mistake does not end up in the message."""
     with pytest.raises(UsageError) as caught:
