@@ -95,7 +95,7 @@ class Session:
 
     def clear(self) -> None:
         """Step back to before the first message."""
-        self._move(replace(self.tree, leaf=ROOT))
+        self._move(trees.clear(self.tree))
 
     def fork(self, name: str) -> None:
         """Go on as a branch called `name`; the present one stays where it is."""
