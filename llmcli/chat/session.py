@@ -95,7 +95,7 @@ class Session:
 
     def clear(self) -> None:
         """Step back to before the first message."""
-        self._move(replace(self.tree, leaf=ROOT))
+        self._move(trees.clear(self.tree))
 
     def fork(self, name: str) -> None:
         """Go on as a branch called `name`; the present one stays where it is."""
@@ -135,7 +135,9 @@ class Session:
         if self.store is not None and self.saved is not None:
             if self.snapshots is not None and self._has_spoken:
                 self.snapshots.keep(self.saved.key)
-            with suppress(StoreError):  # an empty session stays in the list
+            with suppress(StoreError):  # what was said is saved already
+                if self.saved.system != self.conversation.system:
+                    self._keep(self.tree)
                 self.store.close_session(self.saved)
 
     def __enter__(self) -> Session:
@@ -166,25 +168,31 @@ class Session:
         A `reply` is what was said already, to be gone on with.
         """
         conversation, before, messages = self.conversation, self.tree, self.conversation.messages
-        self._keep(asked)
-        conversation.messages = begun = [*self._with_system(asked), *([reply] if reply else [])]
-        growing = _Growing(asked.leaf, origin_of(conversation, self.model), reply)
         turn = conversation.go_on if reply else conversation.retry
+        is_answered = False
         try:
+            self._keep(asked)
+            conversation.messages = begun = [*self._with_system(asked), *([reply] if reply else [])]
+            growing = _Growing(asked.leaf, origin_of(conversation, self.model), reply)
             for event in turn(on_prefill=on_prefill):
                 if isinstance(event, Generated) and growing.add(event):
                     self._grow(growing)
                 elif isinstance(event, Reply) and conversation.messages is not begun:
-                    self._has_spoken = True
+                    is_answered = self._has_spoken = True
                     made = Made(event.seed, event.finish_reason, growing.origin)
                     yield from self._finish(event.message, made, growing.created)
                 yield event
         finally:
-            if conversation.messages is begun:
+            if not is_answered:
                 conversation.messages = messages
-                with suppress(StoreError):
-                    self._keep(before)
-                self.tree, self._n_clean = before, min(self._n_clean, len(before.nodes))
+                self._roll_back(before)
+
+    def _roll_back(self, before: Tree) -> None:
+        """Make `before` the session's tree again, as far as can be also on disk."""
+        self._n_clean = min(self._n_clean, len(before.nodes))
+        self.tree = before
+        with suppress(StoreError):  # what is too much there goes with the next message
+            self._keep(before)
 
     def _finish(self, message: Message, made: Made, created: float) -> Iterator[Notice]:
         """Put a reply into the tree; a notice where it can't be saved."""
@@ -192,8 +200,9 @@ class Session:
         try:
             self._keep(tree)
         except StoreError as error:
-            self.tree = tree
             yield Notice(f"the reply is not saved yet: {error.message}")
+        finally:
+            self.tree = tree
 
     def _grow(self, growing: _Growing) -> None:
         if self.store is not None and self.saved is not None:

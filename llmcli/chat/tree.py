@@ -9,7 +9,7 @@ git does; the first one is called `main`. Everything here is a function from a t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
@@ -99,8 +99,8 @@ def undo(tree: Tree) -> Tree:
 
 
 def clear(tree: Tree) -> Tree:
-    """A tree in which nothing was said."""
-    return Tree()
+    """The present branch up to before the first message."""
+    return replace(tree, leaf=ROOT)
 
 
 def fork(tree: Tree, name: str) -> Tree:
@@ -131,11 +131,6 @@ def go(tree: Tree, tip: Tip) -> Tree:
     others = {**tree.others, tree.branch: tree.leaf} if tree.branch else dict(tree.others)
     others.pop(tip.name, None)
     return replace(tree, leaf=tip.node, branch=tip.name, others=MappingProxyType(others))
-
-
-def questions(found: Iterable[Message]) -> int:
-    """How many of the messages are the user's."""
-    return sum(message.role == USER for message in found)
 
 
 def _last_question(tree: Tree, otherwise: str) -> int:

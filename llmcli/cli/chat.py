@@ -15,6 +15,7 @@ from llmcli.cli.console import Console
 from llmcli.cli.open import decode_text, open_engine, progress, read_file, read_text
 from llmcli.cli.options import ChatTemplateKwargs, ChatTemplateRef, ModelRef
 from llmcli.cli.session import model_of, open_place, snapshots_of
+from llmcli.cli.sessions import session_names
 from llmcli.cli.template import open_template, template_kwargs
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.errors import InputError, InterruptedByUser, UsageError
@@ -74,7 +75,13 @@ def chat(
         bool, typer.Option("--jsonl", help="Events as they happen, a JSON object a line.")
     ] = False,
     session: Annotated[
-        str | None, typer.Option("--session", metavar="NAME", help="Open this session, or begin it.")
+        str | None,
+        typer.Option(
+            "--session",
+            metavar="NAME",
+            help="Open this session, or begin it.",
+            autocompletion=session_names,
+        ),
     ] = None,
     last: Annotated[bool, typer.Option("--continue", help="Go on with the last session.")] = False,
     no_save: Annotated[
@@ -121,7 +128,8 @@ def chat(
         view.tally = conversation.tally
         with talk:
             if asked is not None:
-                talk.unanswered()
+                if talk.unanswered():
+                    console.note("notice: the session's last message got no reply, and is left out")
                 _run(console, talk, asked, view)
             else:
                 from llmcli.repl.app import Repl

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from llmcli.cli.console import Console
 from llmcli.cli.formats import chosen_format
 from llmcli.cli.group import Group
-from llmcli.errors import LlmcliError
+from llmcli.errors import LlmcliError, StoreError
 from llmcli.render.safe import safe_line
 from llmcli.settings.folders import cache_folder, data_folder
 
@@ -20,7 +21,25 @@ SESSIONS, SNAPSHOTS = "sessions.db", "kv"
 """The file in the data folder, and the folder in the cache folder."""
 EXPORTS = ("md", "json", "jsonl", "html")
 
-Name = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Default: the last one used.")]
+
+def session_names(incomplete: str) -> list[str]:
+    """The sessions that a shell completes a name to."""
+    from llmcli.chat.store import Store
+
+    path = data_folder(os.environ) / SESSIONS
+    if not path.exists():
+        return []
+    try:
+        with Store(path) as store:
+            return [name for name in store.names() if name.startswith(incomplete)]
+    except StoreError:
+        return []
+
+
+Name = Annotated[
+    str | None,
+    typer.Argument(metavar="[NAME]", help="Default: the last one used.", autocompletion=session_names),
+]
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
@@ -87,7 +106,10 @@ def export(
 
 def remove(
     console: Console,
-    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="The sessions to remove.")],
+    names: Annotated[
+        list[str],
+        typer.Argument(metavar="NAME...", help="The sessions to remove.", autocompletion=session_names),
+    ],
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
 ) -> None:
     """Remove sessions, with all that was said in them. On a terminal it asks first."""

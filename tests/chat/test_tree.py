@@ -15,6 +15,7 @@ from llmcli.chat.tree import (
     Tree,
     append,
     at_last_question,
+    clear,
     fork,
     go,
     messages,
@@ -112,6 +113,7 @@ STEPS: list[Callable[[Tree, int], Tree]] = [
     lambda tree, n: say(tree, f"{n}"),
     lambda tree, n: retry(tree, f"{n}"),
     lambda tree, _: undo(tree),
+    lambda tree, _: clear(tree),
     lambda tree, n: fork(tree, f"name {n}"),
     lambda tree, n: go(tree, tips(tree)[n % len(tips(tree))]),
 ]

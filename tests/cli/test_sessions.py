@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from llmcli.chat.messages import Message
+from llmcli.chat.store import Store
+from llmcli.chat.tree import append
 from tests.cli.program import Program
 from tests.cli.terminal import ENTER, Terminal
 
@@ -104,6 +107,25 @@ class TestOptions:
         llmcli("chat", "-p", "word " * 1000, "--session", "notes").failed(1, "window of 512")
         messages = llmcli("sessions", "show", "--json").json["messages"]
         assert [m["content"] for m in messages] == ["hello", "yes"]
+
+    def test_a_message_without_a_reply_is_left_out(self, llmcli: Program) -> None:
+        """As a process that was killed leaves it: said, and what comes next takes its place."""
+        say(llmcli, "hello", "--session", "notes")
+        with Store(llmcli.home / "data" / "sessions.db") as store:
+            saved = store.open("notes")
+            store.save(saved, append(saved.tree, Message("user", "lost")), 2)
+        ran = llmcli("chat", "-p", "again", *YES, "--continue").succeeded()
+        assert "the session's last message got no reply" in ran.stderr
+        messages = llmcli("sessions", "show", "--json").json["messages"]
+        assert [m["content"] for m in messages] == ["hello", "yes", "again", "yes"]
+        assert "lost" in llmcli("sessions", "export", "--all").text
+
+    def test_names_are_completed(self, talked: Program) -> None:
+        """In the shell, as far as they go."""
+        asked = {"_LLMCLI_COMPLETE": "complete_bash", "COMP_CWORD": "3"}
+        for words in ("llmcli sessions show f", "llmcli chat --session f"):
+            ran = talked.process(env={**asked, "COMP_WORDS": words})
+            assert ran.text.split() == ["fox"]
 
     def test_a_damaged_file(self, llmcli: Program) -> None:
         """Who asked for a session is told."""

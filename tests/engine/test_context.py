@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from llmcli.engine import interrupt
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama import context as context_module
-from llmcli.engine.llama import new_context
+from llmcli.engine.llama import memory, new_context
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.engine import LlamaEngine
 from llmcli.engine.llama.library import lib
@@ -170,7 +170,7 @@ class TestShift:
 
     def test_a_model_with_a_sliding_window_does_not(self, model: LlamaModel, monkeypatch: Any) -> None:
         """What has left a sliding window is gone: such a context never shifts."""
-        monkeypatch.setattr(LlamaContext, "_slides", lambda _self: True)
+        monkeypatch.setattr(memory, "sliding_window", lambda _model: 1 << 20)
         with LlamaContext(model, ONE_THREAD) as context:
             assert not context.can_shift
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import resource
 import time
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import Program
-from tests.cli.terminal import CTRL_D, Terminal
+from tests.cli.terminal import CTRL_C, CTRL_D, Terminal
+from tests.models import CHATML
 from tests.repl.test_repl import at_prompt, says, user_messages
 
 ANY = ("--grammar", "root ::= [a-z] [a-z] [a-z] [a-z]", "--temp", "2")
@@ -173,6 +175,49 @@ class TestSessions:
         terminal = chat()
         terminal.sees("notice: the conversation is not saved")
         assert len(reply(terminal, "hello")) == 4
+
+
+class TestTrouble:
+    """What goes wrong is said and rolled back; the message is at the prompt, and the conversation goes on."""
+
+    def fails(self, terminal: Terminal, message: str, error: str, llmcli: Program) -> None:
+        """Send a message that fails, and look at what is left of it."""
+        terminal.line(message)
+        terminal.sees(f"error: {error}")
+        terminal.waits(lambda: at_prompt(terminal), "the prompt")
+        assert terminal.shown.count(f">>> {message[:60]}") == 2
+        terminal.send(CTRL_C)
+        assert user_messages(terminal) == ["one"]
+        saved = llmcli("sessions", "export", "--all", "--format", "jsonl").records
+        assert [m["content"] for m in saved if m["role"] == "user"] == ["one"]
+
+    def test_an_overfull_prompt(self, chat: Open, llmcli: Program) -> None:
+        """A message larger than the window."""
+        terminal = chat()
+        reply(terminal, "one")
+        self.fails(terminal, "x1" * 500, "the conversation has", llmcli)
+        assert len(reply(terminal, "two")) == 4
+
+    def test_a_failing_template(self, chat: Open, llmcli: Program) -> None:
+        """One that does not like what was said."""
+        template = (
+            CHATML + "{% if 'boom' in messages[-1].content %}{{ raise_exception('no booming') }}{% endif %}"
+        )
+        (llmcli.home / "odd.jinja").write_text(template)
+        terminal = chat("--chat-template", "odd.jinja")
+        reply(terminal, "one")
+        self.fails(terminal, "boom", "chat template of odd.jinja: no booming", llmcli)
+        assert len(reply(terminal, "two")) == 4
+
+    def test_a_model_that_vanished(self, chat: Open, llmcli: Program, tiny_model: Path) -> None:
+        """Its file was cut to nothing; what was said can still be saved elsewhere."""
+        model = llmcli.home / "own.gguf"
+        model.write_bytes(tiny_model.read_bytes())
+        terminal = chat("-m", model)
+        reply(terminal, "one")
+        os.truncate(model, 100)
+        self.fails(terminal, "two", "", llmcli)
+        assert "written to talk.md" in says(terminal, "/export talk.md")
 
 
 class TestAFullDisk:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.adapters import apply_adapters
 from llmcli.engine.llama.library import lib, log
+from llmcli.engine.llama.memory import can_shift, can_step_back
 from llmcli.engine.llama.model import LlamaModel
 from llmcli.engine.llama.new_context import new_context
 from llmcli.engine.plan import plan
@@ -64,7 +65,7 @@ class LlamaContext:
         self.size: int = lib.llama_n_ctx(self._pointer)
         self.n_threads: int = lib.llama_n_threads_batch(self._pointer)
         """How many threads evaluate a prompt."""
-        self.can_shift = self._can_shift()
+        self.can_shift = can_shift(model.pointer, self.memory)
         """Whether what stands further back in the cache can be moved up."""
         self.n_vocab = model.vocabulary.n_tokens
         self._n_batch: int = lib.llama_n_batch(self._pointer)
@@ -226,9 +227,8 @@ class LlamaContext:
         steps = plan(self._cached, wanted, may_shift and self.can_shift)
         self._has_logits = False
         with self.abort.calling():
-            if self._can_step_back_to(steps.kept) and all(
-                self._cut(start, end) for start, end in reversed(steps.cuts)
-            ):
+            is_there = can_step_back(self._model.pointer, self.memory, len(self._cached), steps.kept)
+            if is_there and all(self._cut(start, end) for start, end in reversed(steps.cuts)):
                 return steps.kept
             self._clear()
         return 0
@@ -250,18 +250,6 @@ class LlamaContext:
             lib.llama_memory_seq_add(self.memory, 0, end, -1, start - end)
         del self._cached[start:end]
         return True
-
-    def _can_step_back_to(self, kept: int) -> bool:
-        """Whether what the token after the first `kept` attends to is still in the cache.
-
-        A sliding-window model overwrites what has left its window, and says so nowhere: stepping back into it
-        would give other logits in silence.
-        """
-        window: int = lib.llama_model_n_swa(self._model.pointer)
-        if not window or kept >= len(self._cached):
-            return True
-        oldest: int = lib.llama_memory_seq_pos_min(self.memory, 0)
-        return oldest <= max(0, kept - window)
 
     def _clear(self) -> None:
         lib.llama_memory_clear(self.memory, True)
@@ -323,16 +311,3 @@ class LlamaContext:
     def _cut_tail(self, length: int) -> None:
         if not lib.llama_memory_seq_rm(self.memory, 0, length, -1):
             self._clear()
-
-    def _can_shift(self) -> bool:
-        """Not with a sliding window, which may have lost what is to move, nor with a recurrent state.
-
-        llama.cpp says yes for a recurrent state, as its positions can be moved; but nothing can be taken out
-        of its middle.
-        """
-        model = self._model.pointer
-        recurs = lib.llama_model_is_recurrent(model) or lib.llama_model_is_hybrid(model)
-        return bool(lib.llama_memory_can_shift(self.memory)) and not (recurs or self._slides())
-
-    def _slides(self) -> bool:
-        return bool(lib.llama_model_n_swa(self._model.pointer) > 0)
