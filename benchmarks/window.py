@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--predict", type=int, default=8)
     parser.add_argument("--threads", type=int, default=usable_processors())
     args = parser.parse_args()
-    texts = [_words(args.words, seed) for seed in range(args.turns)]
+    texts = [words(args.words, seed) for seed in range(args.turns)]
     options = EngineOptions(ctx_size=args.window, threads=args.threads)
     with LlamaEngine.load(args.model, options) as engine:
         full = _full_prefill(engine)
@@ -137,7 +137,7 @@ def _report(name: str, engine: LlamaEngine, texts: list[str], ask: Ask, full: tu
 
 def _full_prefill(engine: LlamaEngine) -> tuple[int, float]:
     """Tokens of a window but for 64, and the seconds that it takes to evaluate them."""
-    ids = engine.tokenizer.encode(_words(engine.context_size, 99).encode(), bos=False)
+    ids = engine.tokenizer.encode(words(engine.context_size, 99).encode(), bos=False)
     ids = (ids * 4)[: engine.context_size - 64]
     started = time.perf_counter()
     engine.ready(ids)
@@ -261,7 +261,7 @@ def _server(model: Path, window: int, threads: int) -> Iterator[str]:
             process.kill()
 
 
-def _words(count: int, seed: int) -> str:
+def words(count: int, seed: int) -> str:
     """Words of a message: ever other ones, as syllables come."""
     draw = random.Random(seed)
     syllables = [

@@ -199,3 +199,19 @@ class TestBadInput:
         """Each is a turn of its own; an empty line is none."""
         turns = json.dumps({"role": "user", "content": "a"}).encode() + b"\n\n" + b"b\n"
         assert len(llmcli("chat", "--turns", "-", *SAYS, stdin=turns).succeeded().records) == 2
+
+
+class TestBeyondTraining:
+    """-c above what the model was trained for."""
+
+    def test_it_is_said_with_a_way_out(self, llmcli: Program) -> None:
+        """The notice names both sizes and the options that stretch a model."""
+        ran = llmcli("chat", "-p", "hi", "-c", "1024", "--grammar", 'root ::= "yes"').succeeded()
+        assert "the window of 1,024 tokens is larger than the 512" in ran.stderr
+        assert "--rope-scaling yarn --rope-freq-scale 0.5" in ran.stderr
+
+    def test_a_stretched_model_is_used_as_it_should_be(self, llmcli: Program) -> None:
+        """Who follows the hint gets no notice."""
+        yarn = ["--rope-scaling", "yarn", "--rope-freq-scale", "0.5", "--yarn-orig-ctx", "512"]
+        args = ["-p", "hi", "-c", "1024", "--grammar", 'root ::= "yes"', *yarn]
+        assert llmcli("chat", *args).succeeded().stderr == ""
