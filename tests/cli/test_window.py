@@ -205,15 +205,15 @@ class TestContinue:
     """A line of the turns file that goes on with a reply."""
 
     def test_a_reply_that_met_its_limit_goes_on(self, llmcli: Program) -> None:
-        """In the same message; the object has all of it."""
+        """In the same message, and where its grammar stood; the object has all of it."""
         args = ["--grammar", 'root ::= "abcdefgh"', "-n", "1", "--json"]
-        turns = b'hello\n{"command": "continue"}\n'
-        first, second = llmcli("chat", "--turns", "-", *args, stdin=turns).succeeded().records
-        assert first["finish_reason"] == second["finish_reason"] == "length"
-        said = first["message"]["content"]
-        assert second["message"]["content"].startswith(said)
-        assert second["message"]["content"] != said
-        assert second["usage"]["evaluated_tokens"] == 1
+        turns = b"hello\n" + 9 * b'{"command": "continue"}\n'
+        records = llmcli("chat", "--turns", "-", *args, stdin=turns).succeeded().records
+        said = [record["message"]["content"] for record in records]
+        assert all("abcdefgh".startswith(text) for text in said)
+        assert sorted(said, key=len) == said
+        assert (said[-1], records[-1]["finish_reason"]) == ("abcdefgh", "stop")
+        assert records[1]["usage"]["evaluated_tokens"] == 1
 
     def test_nothing_to_go_on_with(self, llmcli: Program) -> None:
         ran = llmcli("chat", "--turns", "-", stdin=b'{"command": "continue"}\n')
