@@ -196,6 +196,7 @@ class Conversation:
             thinking_opened=opened if begun is None else bool(begun.reasoning) and not begun.content,
             may_shift=fitted.may_shift,
             begun=begun,
+            begun_ids=end,
             on_prefill=on_prefill,
         ):
             if isinstance(event, Reply):

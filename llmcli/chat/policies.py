@@ -156,6 +156,7 @@ def _left_out(measured: Measured, budget: Budget, order: Sequence[Turn]) -> Plan
     unless the reserve is insistent or there would be no room at all.
     """
     gone = [measured.gone.union(*order[:n]) for n in range(len(order) + 1)]
+    before = measured.tokens(measured.gone) or budget.size
 
     def accepted(n: int) -> tuple[int, int] | None:
         """The first candidate from `n` on that the template accepts, and its size."""
@@ -163,17 +164,26 @@ def _left_out(measured: Measured, budget: Budget, order: Sequence[Turn]) -> Plan
         return next(((at, size) for at, size in sizes if size is not None), None)
 
     def fewest(target: int) -> tuple[int, int] | None:
-        """The smallest number of turns to leave out for `target`, by bisection; and the size then."""
-        low, high, found = 1, len(order), None
-        while low <= high:
+        """The smallest number of turns to leave out for `target`, and the size then.
+
+        Looked for where it would be if all turns were as large: each candidate costs a rendering.
+        """
+        low, low_size = 0, before
+        found = accepted(len(order))
+        if found and found[1] > target:
+            return None
+        high, tries = found[0] if found else len(order) + 1, 0
+        while high - low > 1:
+            tries += 1
             at = (low + high) // 2
+            if found and tries % 3 and low_size > found[1]:
+                at = low + -((target - low_size) * (high - low) // (low_size - found[1]))
+                at = min(max(at, low + 1), high - 1)
             candidate = accepted(at)
-            if candidate is None:
-                high = at - 1
-            elif candidate[1] <= target:
-                found, high = candidate, at - 1
+            if candidate is None or candidate[1] <= target:
+                found, high = candidate or found, at
             else:
-                low = at + 1
+                low, low_size = candidate
         return found
 
     found = fewest(budget.room - budget.spare) or fewest(budget.room)
@@ -183,7 +193,6 @@ def _left_out(measured: Measured, budget: Budget, order: Sequence[Turn]) -> Plan
     if found is None:
         return None
     n, tokens = found
-    before = measured.tokens(measured.gone) or tokens
     return Plan(
         "drop" if n else "nothing",
         _others(measured, gone[n]),

@@ -27,6 +27,7 @@ def take_turn(
     thinking_opened: bool = False,
     may_shift: bool = False,
     begun: Message | None = None,
+    begun_ids: Sequence[int] = (),
     on_prefill: Progress | None = None,
 ) -> Iterator[Generated | Reply]:
     """Evaluate `prompt` and write a reply: each token as it comes, and the Reply last.
@@ -34,8 +35,8 @@ def take_turn(
     What the cache holds of the prompt is not evaluated again, also where `known`, the ids of the last turn,
     spells it differently; with `may_shift`, also what stands further back in it. Ctrl-C ends the turn with
     what there is. `thinking_opened`: the prompt ends inside a `<think>`. A reply that has `begun` goes on;
-    the prompt ends with it. Raises WindowFullError, before anything is evaluated, for a prompt that leaves no
-    room for a reply.
+    the prompt ends with its ids. Raises WindowFullError, before anything is evaluated, for a prompt that
+    leaves no room for a reply.
     """
     wanted = reuse(known, prompt, engine.tokenizer)
     if len(wanted) >= engine.context_size:
@@ -45,7 +46,7 @@ def take_turn(
             hint="begin a new conversation, shorten the message, or ask for a larger window with -c",
         )
     with abort.deferred():
-        turn = _Turn(engine, wanted, options, abort, thinking_opened, begun)
+        turn = _Turn(engine, wanted, options, abort, thinking_opened, begun, begun_ids)
         yield from turn.run(on_prefill, may_shift)
 
 
@@ -60,11 +61,12 @@ class _Turn:
         abort: AbortFlag,
         thinking_opened: bool,
         begun: Message | None,
+        begun_ids: Sequence[int],
     ) -> None:
         self.engine, self.prompt, self.options, self.abort = engine, prompt, options, abort
         self.stream = TextStream(options.stop)
         self.splitter = ThinkingSplitter(opened=thinking_opened, begun=begun is not None)
-        self.goes_on = begun is not None
+        self.goes_on, self.begun_ids = begun is not None, begun_ids
         self.answer = [begun.content] if begun else []
         self.thoughts = [begun.reasoning] if begun else []
         self.ids: list[int] = []
@@ -74,6 +76,7 @@ class _Turn:
         may_shift = may_shift and self.engine.can_shift
         kept = plan(self.engine.cached, self.prompt, may_shift).kept
         sampler = self.engine.sampler(self.options, self.prompt)
+        sampler.take_up(self.begun_ids)
         started = time.perf_counter()
         prefilled = first_token = 0.0
         try:

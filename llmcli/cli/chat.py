@@ -140,19 +140,21 @@ def chat(
                 Repl(console, talk, view, history=history, attached=attached, progress=bar).run()
 
 
-def _run(console: Console, talk: Session, asked: Iterable[str], view: ReplyWriter) -> None:
+def _run(console: Console, talk: Session, asked: Iterable[str | None], view: ReplyWriter) -> None:
     """Ask everything there is to ask. Raises InterruptedByUser after a reply in which Ctrl-C came."""
     for text in asked:
-        with (
-            progress(console, "reading the prompt") as on_prefill,
-            closing(talk.ask(text, on_prefill=on_prefill)) as events,
-        ):
-            view.show_all(events)
+        with progress(console, "reading the prompt") as on_prefill:
+            if text is None:
+                events = talk.go_on(on_prefill=on_prefill)
+            else:
+                events = talk.ask(text, on_prefill=on_prefill)
+            with closing(events):
+                view.show_all(events)
         if view.cancelled or talk.conversation.abort.is_set:
             raise InterruptedByUser
 
 
-def _asked(console: Console, prompt: str | None, turns: str | None, attached: str) -> Iterator[str]:
+def _asked(console: Console, prompt: str | None, turns: str | None, attached: str) -> Iterator[str | None]:
     """The user's messages without a terminal: those of a file, or one of -p, the files and stdin."""
     if turns is not None:
         return _with_attachment(_turns(console, turns), attached)
@@ -164,7 +166,7 @@ def _asked(console: Console, prompt: str | None, turns: str | None, attached: st
     return iter(["\n\n".join(parts)])
 
 
-def _turns(console: Console, path: str) -> Iterator[str]:
+def _turns(console: Console, path: str) -> Iterator[str | None]:
     from llmcli.chat.turns import user_turns
 
     if path != "-":
@@ -174,10 +176,10 @@ def _turns(console: Console, path: str) -> Iterator[str]:
     return user_turns(console.stdin, "standard input")
 
 
-def _with_attachment(turns: Iterator[str], attached: str) -> Iterator[str]:
+def _with_attachment(turns: Iterator[str | None], attached: str) -> Iterator[str | None]:
     for text in turns:
-        yield f"{attached}\n\n{text}" if attached else text
-        attached = ""
+        yield f"{attached}\n\n{text}" if attached and text is not None else text
+        attached = "" if text is not None else attached
 
 
 def _system(text: str | None, path: str | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -111,11 +112,16 @@ def open_engine(
             )
         with engine:
             trained = engine.model.context_length
-            if trained and engine.context_size > -(-trained // 256) * 256:
+            stretched = options.rope_scaling != "none" and 0 < options.rope_freq_scale < 1
+            reach = trained / options.rope_freq_scale if stretched else trained
+            if reach and engine.context_size > -(-reach // 256) * 256:
                 console.note(
                     f"notice: the window of {engine.context_size:,} tokens is larger than the "
                     f"{trained:,} that the model was trained for"
                 )
+                if not stretched:
+                    factor = math.floor(100 * trained / engine.context_size) / 100 or 0.01
+                    console.note(f"        --rope-scaling yarn --rope-freq-scale {factor:g} stretches it")
             yield engine
 
 

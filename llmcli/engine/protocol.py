@@ -50,6 +50,10 @@ class Sampler(Protocol):
         """Draw the next id from the engine's current logits, and remember it for the penalties."""
         ...
 
+    def take_up(self, reply: Sequence[int]) -> None:
+        """Go on with a reply that was begun: a grammar stands where these ids have left it."""
+        ...
+
     def stages(self, logits: NDArray[np.float32] | None = None) -> list[Stage]:
         """What each sampler in turn leaves of a distribution; draws nothing.
 

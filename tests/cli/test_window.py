@@ -199,3 +199,38 @@ class TestBadInput:
         """Each is a turn of its own; an empty line is none."""
         turns = json.dumps({"role": "user", "content": "a"}).encode() + b"\n\n" + b"b\n"
         assert len(llmcli("chat", "--turns", "-", *SAYS, stdin=turns).succeeded().records) == 2
+
+
+class TestContinue:
+    """A line of the turns file that goes on with a reply."""
+
+    def test_a_reply_that_met_its_limit_goes_on(self, llmcli: Program) -> None:
+        """In the same message, and where its grammar stood; the object has all of it."""
+        args = ["--grammar", 'root ::= "abcdefgh"', "-n", "1", "--json"]
+        turns = b"hello\n" + 9 * b'{"command": "continue"}\n'
+        records = llmcli("chat", "--turns", "-", *args, stdin=turns).succeeded().records
+        said = [record["message"]["content"] for record in records]
+        assert all("abcdefgh".startswith(text) for text in said)
+        assert sorted(said, key=len) == said
+        assert (said[-1], records[-1]["finish_reason"]) == ("abcdefgh", "stop")
+        assert records[1]["usage"]["evaluated_tokens"] == 1
+
+    def test_nothing_to_go_on_with(self, llmcli: Program) -> None:
+        ran = llmcli("chat", "--turns", "-", stdin=b'{"command": "continue"}\n')
+        ran.failed(2, "there is no reply to go on with")
+
+
+class TestBeyondTraining:
+    """-c above what the model was trained for."""
+
+    def test_it_is_said_with_a_way_out(self, llmcli: Program) -> None:
+        """The notice names both sizes and the options that stretch a model."""
+        ran = llmcli("chat", "-p", "hi", "-c", "1024", "--grammar", 'root ::= "yes"').succeeded()
+        assert "the window of 1,024 tokens is larger than the 512" in ran.stderr
+        assert "--rope-scaling yarn --rope-freq-scale 0.5" in ran.stderr
+
+    def test_a_stretched_model_is_used_as_it_should_be(self, llmcli: Program) -> None:
+        """Who follows the hint gets no notice."""
+        yarn = ["--rope-scaling", "yarn", "--rope-freq-scale", "0.5", "--yarn-orig-ctx", "512"]
+        args = ["-p", "hi", "-c", "1024", "--grammar", 'root ::= "yes"', *yarn]
+        assert llmcli("chat", *args).succeeded().stderr == ""

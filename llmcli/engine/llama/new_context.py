@@ -108,12 +108,20 @@ def _free_memory() -> int:
 
 
 def _memory(what: str) -> int:
-    """A row of /proc/meminfo, in bytes; 0 where there is none."""
+    """A row of /proc/meminfo in bytes, at most what the cgroup allows; 0 where there is none."""
     try:
         with Path("/proc/meminfo").open(encoding="ascii") as lines:
-            for line in lines:
-                if line.startswith(f"{what}:"):
-                    return int(line.split()[1]) * 1024
-    except (OSError, ValueError):
-        pass
+            found = next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{what}:"))
+    except (OSError, ValueError, StopIteration):
+        return 0
+    return min(found, cgroup_memory() or found)
+
+
+def cgroup_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """The bytes of memory that a cgroup allows, of version 2 or 1; 0 without a limit."""
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        try:
+            return int((cgroup / name).read_text())
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
     return 0

@@ -118,6 +118,22 @@ class LlamaSampler:
         lib.llama_sampler_accept(chain, token_id)
         return token_id
 
+    def take_up(self, reply: Sequence[int]) -> None:
+        """Go on with a reply that was begun: the grammar stands where these ids have left it.
+
+        A reply that it would not have allowed leaves it at its beginning.
+        """
+        for token_id in reply if self._grammar is not None else ():
+            candidates = np.zeros(1, CANDIDATE)
+            candidates["id"] = token_id
+            data = candidates.ctypes.data_as(lib.llama_token_data_p)
+            array = lib.llama_token_data_array(data=data, size=1, selected=-1, sorted=False)
+            lib.llama_sampler_apply(self._grammar, ctypes.byref(array))
+            if candidates["logit"][0] == -np.inf:  # accepting it would end the process
+                lib.llama_sampler_reset(self._grammar)
+                return
+            lib.llama_sampler_accept(self._grammar, token_id)
+
     def stages(self, logits: NDArray[np.float32] | None = None) -> list[Stage]:
         """What each sampler leaves of the distribution, in order, down to what is drawn from.
 
