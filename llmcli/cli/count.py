@@ -52,7 +52,7 @@ def count(
 
     counts: list[Count] = []
     with open_tokenizer(console, model, tokenizer) as vocabulary:
-        encoder = bulk(vocabulary, parse_special=parse_special, bos=bos, eos=eos)
+        encoder = bulk(console, vocabulary, parse_special=parse_special, bos=bos, eos=eos)
         n_tokens = n_bytes = n_chars = 0
         found = encoder.run(Records().read(sources(console, (), file or ()), encoder), usable_processors())
         for part in found:

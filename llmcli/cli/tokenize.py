@@ -133,7 +133,7 @@ def tokenize(
     chosen = _format(console, format, output_file, json=json, cuts=cutting is not None)
     streams = sources(console, text or (), file or ())
     with open_tokenizer(console, model, tokenizer) as vocabulary:
-        encoder = bulk(vocabulary, parse_special=parse_special, bos=bos, eos=eos)
+        encoder = bulk(console, vocabulary, parse_special=parse_special, bos=bos, eos=eos)
         found = encoded(console, encoder, records, streams)
         if cutting is not None:
             frame = len(vocabulary.encode(b"", bos=bos or False, eos=eos or False))

@@ -6,6 +6,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """The folder of what can be made again; it may not exist yet."""
+    if home := environ.get("LLMCLI_HOME"):
+        return Path(home) / "cache"
+    from platformdirs import user_cache_path
+
+    return user_cache_path("llmcli")
+
+
 def state_folder(environ: Mapping[str, str]) -> Path:
     """The folder of what llmcli remembers from run to run; it may not exist yet."""
     if home := environ.get("LLMCLI_HOME"):
