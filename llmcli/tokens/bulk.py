@@ -216,7 +216,7 @@ def ways_of(tokenizer: GgufTokenizer, *, parse_special: bool, cache: Path | None
     puts_space = tokenizer.adds_space_prefix
 
     def build_fast() -> FastTokenizer | None:
-        def definition_text() -> str | None:
+        def definition_text() -> bytes | None:
             return kept(cache, header, puts_space, lambda: definition(header, puts_space=puts_space))
 
         return fast_tokenizer(header, [special.text for special in specials], definition_text)

@@ -47,7 +47,7 @@ def is_byte_level(header: Header) -> bool:
     return metadata.get("tokenizer.ggml.model") == "gpt2" and _pre(header) in PRE_TOKENIZERS
 
 
-def definition(header: Header, *, puts_space: bool) -> str | None:
+def definition(header: Header, *, puts_space: bool) -> bytes | None:
     """The vocabulary as a tokenizer.json without added tokens; None where it is not proven to be the same.
 
     `puts_space`: whether llama.cpp puts a space before a text.
@@ -70,7 +70,7 @@ def definition(header: Header, *, puts_space: bool) -> str | None:
 
 def as_tokenizer_json(
     vocabulary: dict[str, int], merges: Sequence[str], pattern: str | None, whole_words: bool
-) -> str:
+) -> bytes:
     """A byte-level BPE vocabulary as a tokenizer.json."""
     byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True}
     pre: dict[str, Any] = {**byte_level, "use_regex": pattern is None}
@@ -87,7 +87,7 @@ def as_tokenizer_json(
     )
 
 
-def _as_byte_fallback_json(vocabulary: dict[str, int], merges: Sequence[str], puts_space: bool) -> str:
+def _as_byte_fallback_json(vocabulary: dict[str, int], merges: Sequence[str], puts_space: bool) -> bytes:
     """A SentencePiece vocabulary as a tokenizer.json."""
     put = [{"type": "Prepend", "prepend": _SPELLED_SPACE}] if puts_space else []
     spell = {"type": "Replace", "pattern": {"String": " "}, "content": _SPELLED_SPACE}
@@ -107,7 +107,7 @@ def _as_json(
     byte_fallback: bool,
     ignore_merges: bool,
     **parts: dict[str, Any],
-) -> str:
+) -> bytes:
     nothing = dict.fromkeys(("normalizer", "pre_tokenizer", "post_processor", "decoder"))
     model = {
         "type": "BPE",
@@ -119,9 +119,8 @@ def _as_json(
         "vocab": vocabulary,
         "merges": merges,
     }
-    return json.dumps(
-        {"version": "1.0", "added_tokens": [], **nothing, **parts, "model": model}, ensure_ascii=False
-    )
+    whole = {"version": "1.0", "added_tokens": [], **nothing, **parts, "model": model}
+    return json.dumps(whole, ensure_ascii=False).encode()
 
 
 def _pre(header: Header) -> str:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-MEMORY = 220 << 20
+MEMORY = 232 << 20
 """Resident bytes of the process at which gigatoken's memory of words is thrown away."""
 LEAST_MEMORY = 16 << 20
 """What it may remember in any case, however large the rest of the process is."""
@@ -44,7 +44,7 @@ _FEW = 8
 class FastTokenizer:
     """Bytes to ids, for texts that it `knows`. Thread-safe; no BOS, no EOS, no special tokens."""
 
-    def __init__(self, definition: str, specials: Iterable[bytes], *, classes: bool) -> None:
+    def __init__(self, definition: bytes, specials: Iterable[bytes], *, classes: bool) -> None:
         """`definition` is a tokenizer.json; with `classes` the ids depend on what is a letter or a digit.
 
         Raises ImportError where gigatoken is missing, ValueError, RuntimeError or OverflowError where it
@@ -66,11 +66,11 @@ class FastTokenizer:
 
     def encode(self, text: bytes) -> NDArray[np.uint32]:
         """The ids of a text."""
-        # Of gigatoken's ways this is the one that lets go of the GIL and needs no awkward arrays.
-        found = self._call(
-            lambda backend: backend.encode_batch_padded([text], self._as_is, parallel=False), len(text)
-        )
-        ids: NDArray[np.uint32] = found[0][0]
+        if self._remembers:
+            ids: NDArray[np.uint32] = self._call(lambda backend: backend.encode(text), len(text))
+            return ids
+        # The way that lets go of the GIL, remembers nothing and needs no awkward arrays.
+        ids = self._backend.encode_batch_padded([text], self._as_is, parallel=False)[0][0]
         return ids
 
     def encode_separated(self, data: bytes, separator: bytes) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
@@ -98,9 +98,9 @@ class FastTokenizer:
         give_back()
         self._backend = load_hf_json(self._definition)
         self._remembers = isinstance(self._backend, BPETokenizer)
-        self._backend.encode_batch_padded([b"a"], self._as_is, parallel=False)
         give_back()
-        self._at_first, self._n_bytes = resident(), 0
+        self._at_first: int | None = None
+        self._n_bytes = 0
 
     def _call(self, work: Callable[[Any], Result], n_bytes: int) -> Result:
         """`work` done by gigatoken on `n_bytes`."""
@@ -110,7 +110,9 @@ class FastTokenizer:
             if self._remembers_much():
                 self._begin()
             self._n_bytes += n_bytes
-            return work(self._backend)
+            done = work(self._backend)
+            self._at_first = self._at_first or resident()
+            return done
 
     def _remembers_much(self) -> bool:
         """Whether it should start anew: gigatoken's BPE keeps every word that it has seen.
@@ -118,14 +120,14 @@ class FastTokenizer:
         Its tables double, so there must be room for as much again as they have grown.
         """
         now = resident()
-        if now is None or self._at_first is None:
+        if now is None:
             return self._n_bytes > BLIND
-        grown = now - self._at_first
+        grown = now - (self._at_first or now)
         return grown > LEAST_MEMORY and now + grown > MEMORY
 
 
 def fast_tokenizer(
-    header: Header, specials: Iterable[bytes], definition: Callable[[], str | None]
+    header: Header, specials: Iterable[bytes], definition: Callable[[], bytes | None]
 ) -> FastTokenizer | None:
     """The fast way for a vocabulary; None where gigatoken is missing or not proven to give the same ids.
 

@@ -25,7 +25,9 @@ _SAYS = ("model", "pre", "tokens", "merges", "scores")
 _DIGEST_SIZE = 32
 
 
-def kept(folder: Path | None, header: Header, puts_space: bool, make: Callable[[], str | None]) -> str | None:
+def kept(
+    folder: Path | None, header: Header, puts_space: bool, make: Callable[[], bytes | None]
+) -> bytes | None:
     """What `make` gives for the vocabulary of `header`, from the folder where it is there."""
     if folder is None:
         return make()
@@ -50,7 +52,7 @@ def _name(header: Header, puts_space: bool) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path) -> str | None:
+def _read(path: Path) -> bytes | None:
     try:
         data = path.read_bytes()
     except OSError:
@@ -58,17 +60,16 @@ def _read(path: Path) -> str | None:
     found, text = data[:_DIGEST_SIZE], data[_DIGEST_SIZE:]
     if found != hashlib.blake2b(text, digest_size=_DIGEST_SIZE).digest():
         return None
-    return text.decode()
+    return text
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: bytes) -> None:
     """Write the file beside its name, and let the oldest go."""
-    data = text.encode()
     beside = path.with_suffix(f".{os.getpid()}")
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            beside.write_bytes(hashlib.blake2b(data, digest_size=_DIGEST_SIZE).digest() + data)
+            beside.write_bytes(hashlib.blake2b(text, digest_size=_DIGEST_SIZE).digest() + text)
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
