@@ -38,6 +38,9 @@ PRE_TOKENIZERS = {
 }
 """tokenizer.ggml.pre: the pattern, and whether a word that is a token is taken before any merge."""
 
+SEPARATOR = "\U0010ffff"
+"""What stands between texts that are tokenized at once: a token of its own, one that no vocabulary has."""
+
 _SPELLED_SPACE = "\u2581"
 
 
@@ -48,7 +51,9 @@ def is_byte_level(header: Header) -> bool:
 
 
 def definition(header: Header, *, puts_space: bool) -> bytes | None:
-    """The vocabulary as a tokenizer.json without added tokens; None where it is not proven to be the same.
+    """The vocabulary as a tokenizer.json; None where it is not proven to be the same.
+
+    Its only added token, the last one, is SEPARATOR.
 
     `puts_space`: whether llama.cpp puts a space before a text.
     """
@@ -119,7 +124,10 @@ def _as_json(
         "vocab": vocabulary,
         "merges": merges,
     }
-    whole = {"version": "1.0", "added_tokens": [], **nothing, **parts, "model": model}
+    separator = {"id": len(vocabulary), "content": SEPARATOR, "special": True}
+    flags = dict.fromkeys(("single_word", "lstrip", "rstrip", "normalized"), False)
+    whole: dict[str, Any] = {"version": "1.0", "added_tokens": [{**separator, **flags}]}
+    whole |= {**nothing, **parts, "model": model}
     return json.dumps(whole, ensure_ascii=False).encode()
 
 

@@ -12,19 +12,17 @@ import re
 import threading
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from llmcli.gguf.header import Header
-from llmcli.tokens.definition import is_byte_level
+from llmcli.tokens.definition import SEPARATOR, is_byte_level
 from llmcli.tokens.memory import give_back, resident
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-Result = TypeVar("Result")
-
-MEMORY = 232 << 20
+MEMORY = 216 << 20
 """Resident bytes of the process at which gigatoken's memory of words is thrown away."""
 LEAST_MEMORY = 16 << 20
 """What it may remember in any case, however large the rest of the process is."""
@@ -39,6 +37,7 @@ _ASTRAL = tuple(bytes([lead]) for lead in range(0xF0, 0xF5))
 _UNKNOWN_ASTRAL = re.compile(rb"\xf0[^\x9d\x9f\xa0-\xa9]|[\xf1-\xf4]")
 
 _FEW = 8
+_SEPARATOR = SEPARATOR.encode()
 
 
 class FastTokenizer:
@@ -53,9 +52,12 @@ class FastTokenizer:
         from gigatoken.gigatoken_rs import PadTruncate
 
         self._definition, self._as_is = definition, PadTruncate(0)
-        self._special, self._classes = _finder(specials), classes
+        self._special, self._classes = _finder([*specials, _SEPARATOR]), classes
         # One thread at a time works with gigatoken's BPE anyway.
         self._in_use = threading.Lock()
+        self._backend: Any = None
+        self._at_first: int | None = None
+        self._n_bytes = 0
         self._begin()
 
     def knows(self, text: bytes) -> bool:
@@ -66,53 +68,39 @@ class FastTokenizer:
 
     def encode(self, text: bytes) -> NDArray[np.uint32]:
         """The ids of a text."""
-        if self._remembers:
-            ids: NDArray[np.uint32] = self._call(lambda backend: backend.encode(text), len(text))
+        if not self._remembers:
+            # The way that lets go of the GIL and needs no awkward arrays.
+            found = self._backend.encode_batch_padded([text], self._as_is, parallel=False)
+            ids: NDArray[np.uint32] = found[0][0]
             return ids
-        # The way that lets go of the GIL, remembers nothing and needs no awkward arrays.
-        ids = self._backend.encode_batch_padded([text], self._as_is, parallel=False)[0][0]
-        return ids
+        with self._in_use:
+            if self._remembers_much():
+                self._begin()
+            ids = self._backend.encode(text)
+            self._n_bytes += len(text)
+            self._at_first = self._at_first or resident()
+            return ids
 
     def encode_separated(self, data: bytes, separator: bytes) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
         """The ids of all texts in `data`, and where those of each end. Empty texts have none."""
         import numpy as np
-        from gigatoken.gigatoken_rs import BytesSource
 
-        # For SentencePiece a separator has to be UTF-8.
-        by_itself = self._remembers or separator.isascii()
-        texts = BytesSource(data, separator) if by_itself else list(filter(None, data.split(separator)))
-        found = self._call(lambda backend: backend.encode_batch(texts, parallel=False), len(data)).layout
-        ids, offsets = np.asarray(found.content.data), np.asarray(found.offsets.data)
-        # gigatoken leaves empty texts out.
-        borders = np.flatnonzero(np.frombuffer(data, np.uint8) == separator[0])
-        sizes = np.diff(borders, prepend=-1, append=len(data)) - 1
-        ends = np.zeros(len(sizes), np.int64)
-        ends[sizes > 0] = np.diff(offsets)
-        return ids[offsets[0] : offsets[-1]], np.cumsum(ends)
+        ids = self.encode(data.replace(separator, _SEPARATOR))
+        between = ids == self._backend.vocab_size - 1
+        borders = np.flatnonzero(between)
+        ends = np.append(borders - np.arange(len(borders)), len(ids) - len(borders))
+        return ids[~between], ends
 
     def _begin(self) -> None:
         """Make a tokenizer that remembers nothing."""
         from gigatoken.gigatoken_rs import BPETokenizer, load_hf_json
 
-        self._backend: Any = None
+        self._backend = None
         give_back()
         self._backend = load_hf_json(self._definition)
         self._remembers = isinstance(self._backend, BPETokenizer)
         give_back()
-        self._at_first: int | None = None
-        self._n_bytes = 0
-
-    def _call(self, work: Callable[[Any], Result], n_bytes: int) -> Result:
-        """`work` done by gigatoken on `n_bytes`."""
-        if not self._remembers:
-            return work(self._backend)
-        with self._in_use:
-            if self._remembers_much():
-                self._begin()
-            self._n_bytes += n_bytes
-            done = work(self._backend)
-            self._at_first = self._at_first or resident()
-            return done
+        self._at_first, self._n_bytes = None, 0
 
     def _remembers_much(self) -> bool:
         """Whether it should start anew: gigatoken's BPE keeps every word that it has seen.

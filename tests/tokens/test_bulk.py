@@ -58,6 +58,13 @@ WORDS = [
         "\u2581",
         "\ufffd",
         "\ufeff",
+        "。",
+        "、",
+        "「",
+        "”",
+        "—",
+        "…",
+        "\U0010ffff",
     ),
     *(
         "\x00",
@@ -149,6 +156,7 @@ def test_gigatoken_gives_the_same_ids(roads: Callable[[str, bool], Roads], name:
     assert road.fast is not None
     if road.fast.knows(text):
         assert road.fast.encode(text).tolist() == road.straight(text)
+        assert b"\xf4\x8f\xbf\xbf" not in text
 
 
 @pytest.mark.parametrize("name", ["gpt-2", "llama-bpe"])
