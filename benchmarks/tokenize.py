@@ -92,12 +92,8 @@ def _runs(vocabulary: Path, text: Path, llama_tokenize: Path | None) -> Iterator
         cuts = ways_of(model.vocabulary, parse_special=True).cuts
         expected = model.vocabulary.encode(data[: 1 << 20], bos=False, eos=False)
     if cuts is None or header.metadata.get("tokenizer.ggml.pre") not in PRE_TOKENIZERS:
-        with LlamaModel(vocabulary, vocab_only=True) as model:
-            yield (
-                "llama_tokenize, in memory",
-                lambda: len(model.vocabulary.encode_array(data, parse_special=True)),
-            )
-            return
+        yield "llama_tokenize, in memory", partial(_llama_cpp, vocabulary, data)
+        return
     parts = list(cuts.parts(data, 1 << 16))
     strings = [part.decode() for part in parts]
     workers = usable_processors()
@@ -136,6 +132,11 @@ def _peers(header: Header) -> Iterator[tuple[str, Callable[[str], Any]]]:
     yield "tiktoken", lambda text: [ids[rank] for rank in encoding.encode_ordinary(text)]
     made = tokenizers.Tokenizer.from_buffer(as_tokenizer_json(vocabulary, merges, pattern, whole_words))
     yield "tokenizers", lambda text: made.encode(text, add_special_tokens=False).ids
+
+
+def _llama_cpp(vocabulary: Path, data: bytes) -> int:
+    with LlamaModel(vocabulary, vocab_only=True) as model:
+        return len(model.vocabulary.encode_array(data, parse_special=True))
 
 
 def _threads(encode: Callable[[Any], Any], parts: list[Any], workers: int) -> int:
