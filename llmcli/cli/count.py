@@ -54,7 +54,7 @@ def count(
     files = file or []
     unreadable: dict[str, InputError] = {}
     with open_tokenizer(console, model, tokenizer) as vocabulary:
-        encoder = bulk(vocabulary, parse_special=parse_special, bos=bos, eos=eos)
+        encoder = bulk(console, vocabulary, parse_special=parse_special, bos=bos, eos=eos)
         streams = sources(console, (), files, unreadable.__setitem__)
         found = encoder.run(Records().read(streams, encoder), usable_processors())
         tallies = list(_tallies(found, with_chars=stats or json))

@@ -81,13 +81,17 @@ class Records:
             console.note(f"notice: {lines} left out: no JSON object with a text at {self.json_field!r}")
 
 
-def bulk(vocabulary: Tokenizer, *, parse_special: bool, bos: bool | None, eos: bool | None) -> BulkEncoder:
+def bulk(
+    console: Console, vocabulary: Tokenizer, *, parse_special: bool, bos: bool | None, eos: bool | None
+) -> BulkEncoder:
     """The fastest encoder there is for a vocabulary."""
     from llmcli.engine.llama.vocabulary import LlamaVocabulary
+    from llmcli.settings.folders import cache_folder
     from llmcli.tokens.bulk import bulk_encoder, gguf_bulk_encoder
 
     if isinstance(vocabulary, LlamaVocabulary):
-        return gguf_bulk_encoder(vocabulary, parse_special=parse_special, bos=bos, eos=eos)
+        cache = cache_folder(console.environ) / "tokenizers"
+        return gguf_bulk_encoder(vocabulary, parse_special=parse_special, bos=bos, eos=eos, cache=cache)
     return bulk_encoder(vocabulary, parse_special=parse_special, bos=bos, eos=eos)
 
 

@@ -135,7 +135,7 @@ def tokenize(
     streams = sources(console, text or (), file or ())
     with open_tokenizer(console, model, tokenizer) as vocabulary:
         added = (bos, eos) if cutting is None else (False, False)
-        encoder = bulk(vocabulary, parse_special=parse_special, bos=added[0], eos=added[1])
+        encoder = bulk(console, vocabulary, parse_special=parse_special, bos=added[0], eos=added[1])
         found = encoded(console, encoder, records, streams)
         if cutting is not None:
             n_added = len(vocabulary.encode(b"", bos=bos or False, eos=eos or False))

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from llmcli.tokens.tokenizer import Tokenizer
 
 
+_WORD = 8
+
+
 @dataclass(frozen=True)
 class Spelling:
     """What stands before the first id of a record, between two, and after the last."""
@@ -42,6 +45,7 @@ class IdText:
         digits = np.arange(n_tokens + 1).astype(f"S{width}").view(np.uint8).reshape(-1, width)
         digits[n_tokens] = 0  # the place of a record without ids
         self._digits, self._nothing = digits, n_tokens
+        self._words: dict[bytes, NDArray[np.uint64]] = {}
 
     def spell(self, found: BatchIds, spelling: Spelling) -> bytes:
         """The text of all records of a batch; of one that goes on in the next batch, as far as it goes."""
@@ -61,18 +65,32 @@ class IdText:
         after = max(len(spelling.between), len(spelling.closing))
         width = self._digits.shape[1]
         # Every id in a row of as many bytes; what is zero in it is left out at the end.
-        rows = np.zeros((len(ids), before + width + after), np.uint8)
-        rows[:, before : before + width] = self._digits[ids]
-        rows[:, before + width :] = _padded(spelling.between, after)
-        rows[ends - 1, before + width :] = _padded(spelling.closing, after)
+        if not before and width + after <= _WORD:
+            rows = self._as_words(spelling.between)[ids].view(np.uint8).reshape(-1, _WORD)
+        else:
+            rows = np.zeros((len(ids), before + width + after), np.uint8)
+            rows[:, before : before + width] = self._digits[ids]
+            rows[:, before + width :] = _padded(spelling.between, after)
+        behind = slice(before + width, before + width + after)
+        rows[ends - 1, behind] = _padded(spelling.closing, after)
         if not batch.ends:
-            rows[-1, before + width :] = 0
+            rows[-1, behind] = 0
         if before:
             rows[first, :before] = _padded(spelling.opening, before)
             if not batch.begins:
                 rows[0, :before] = _padded(spelling.between, before)
-        joined: bytes = rows[rows != 0].tobytes()
-        return joined
+        return rows.tobytes().translate(None, b"\0")
+
+    def _as_words(self, between: bytes) -> NDArray[np.uint64]:
+        """Each id with what stands behind it, in eight bytes: to be taken out at once."""
+        words = self._words.get(between)
+        if words is None:
+            n, width = self._digits.shape
+            rows = np.zeros((n, _WORD), np.uint8)
+            rows[:, :width] = self._digits
+            rows[:, width : width + len(between)] = _padded(between, len(between))
+            words = self._words[between] = rows.view(np.uint64).ravel()
+        return words
 
 
 def text_of_ids(name: str, tokenizer: Tokenizer) -> Callable[[BatchIds], bytes]:

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Protocol
 
 from llmcli.tokens.batch import Batch, BatchIds
 from llmcli.tokens.cuts import Cuts
-from llmcli.tokens.fast import FastBpe, fast_bpe
+from llmcli.tokens.definition import definition
+from llmcli.tokens.fast import FastTokenizer, fast_tokenizer
+from llmcli.tokens.kept import kept
 from llmcli.tokens.pool import in_order
 from llmcli.tokens.tokenizer import SpecialToken, Tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -32,10 +35,8 @@ SMALL_PART = 1 << 11
 """Bytes that are left to llama.cpp around something that the fast way does not know."""
 WORTH_FINDING = 1 << 18
 """Bytes of input from which it pays to find out where a vocabulary's texts can be cut."""
-WORTH_BUILDING = {"gpt-2": 4 << 20}
-"""Bytes of input from which building the fast way pays, by pre-tokenizer."""
-WORTH_BUILDING_LARGE = 12 << 20
-"""The same for the others: their vocabularies are three times GPT-2's."""
+WORTH_BUILDING = 1 << 20
+"""Bytes of input from which building the fast way pays, for a vocabulary of 32,000 tokens."""
 
 
 class GgufTokenizer(Tokenizer, Protocol):
@@ -62,7 +63,7 @@ class Ways:
     """
 
     cuts: Cuts | None = None
-    build_fast: Callable[[], FastBpe | None] = lambda: None
+    build_fast: Callable[[], FastTokenizer | None] = lambda: None
     worth_building: int = 0
 
 
@@ -83,7 +84,7 @@ class BulkEncoder:
         self._encode_one, self._find_ways = encode_one, find_ways
         self._lead, self._tail = list(lead), list(tail)
         self._found: Ways | None = None
-        self._fast: FastBpe | None = None
+        self._fast: FastTokenizer | None = None
         self._n_bytes = 0
         self._finding, self._building = threading.Lock(), threading.Lock()
 
@@ -135,7 +136,7 @@ class BulkEncoder:
 
         fast = self._fast
         if fast and fast.knows(text):
-            return fast.encode(text)
+            return self._encode_part(fast.encode, text, rest=rest)
         size = SMALL_PART if fast else PART
         if not rest and len(text) <= (size if self._found else WORTH_FINDING):
             return self._encode_one(text)
@@ -144,12 +145,17 @@ class BulkEncoder:
             return self._encode_one(text)
         found = []
         for part in cuts.parts(text, size):
-            if fast and fast.knows(part):
-                found.append(fast.encode(part))
-            else:
-                found.append(cuts.encode_rest(self._encode_one, part) if rest else self._encode_one(part))
+            encode = fast.encode if fast and fast.knows(part) else self._encode_one
+            found.append(self._encode_part(encode, part, rest=rest))
             rest = True
         return np.concatenate(found)
+
+    def _encode_part(
+        self, encode: Callable[[bytes], NDArray[np.uint32]], part: bytes, *, rest: bool
+    ) -> NDArray[np.uint32]:
+        """The ids of a text, or of the `rest` of one, behind a cut."""
+        cuts = self.cuts() if rest else None
+        return cuts.encode_rest(encode, part) if cuts else encode(part)
 
     def _framed(
         self, batch: Batch, ids: NDArray[np.uint32], ends: NDArray[np.int64]
@@ -181,25 +187,42 @@ def bulk_encoder(
 
 
 def gguf_bulk_encoder(
-    tokenizer: GgufTokenizer, *, parse_special: bool, bos: bool | None, eos: bool | None
+    tokenizer: GgufTokenizer,
+    *,
+    parse_special: bool,
+    bos: bool | None,
+    eos: bool | None,
+    cache: Path | None = None,
 ) -> BulkEncoder:
-    """The encoder for a GGUF file's vocabulary, which takes every way that is proven for it."""
+    """The encoder for a GGUF file's vocabulary, which takes every way that is proven for it.
+
+    `cache` is a folder for what takes long to make.
+    """
 
     def encode_one(text: bytes) -> NDArray[np.uint32]:
         return tokenizer.encode_array(text, parse_special=parse_special)
 
     return BulkEncoder(
-        encode_one, lambda: ways_of(tokenizer, parse_special=parse_special), *_frame(tokenizer, bos, eos)
+        encode_one,
+        lambda: ways_of(tokenizer, parse_special=parse_special, cache=cache),
+        *_frame(tokenizer, bos, eos),
     )
 
 
-def ways_of(tokenizer: GgufTokenizer, *, parse_special: bool) -> Ways:
+def ways_of(tokenizer: GgufTokenizer, *, parse_special: bool, cache: Path | None = None) -> Ways:
     """What may be done with the texts of a GGUF file's vocabulary."""
     header = tokenizer.header()
     specials = tokenizer.parsed_tokens(parse_special=parse_special)
-    worth = WORTH_BUILDING.get(str(header.metadata.get("tokenizer.ggml.pre")), WORTH_BUILDING_LARGE)
-    texts = [special.text for special in specials]
-    return Ways(_cuts(tokenizer, header, specials), lambda: fast_bpe(header, texts), worth)
+    puts_space = tokenizer.adds_space_prefix
+
+    def build_fast() -> FastTokenizer | None:
+        def definition_text() -> bytes | None:
+            return kept(cache, header, puts_space, lambda: definition(header, puts_space=puts_space))
+
+        return fast_tokenizer(header, [special.text for special in specials], definition_text)
+
+    worth = WORTH_BUILDING * max(1, tokenizer.n_tokens // 32_000)
+    return Ways(_cuts(tokenizer, header, specials), build_fast, worth)
 
 
 def _frame(tokenizer: Tokenizer, bos: bool | None, eos: bool | None) -> tuple[list[int], list[int]]:

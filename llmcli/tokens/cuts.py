@@ -108,13 +108,17 @@ NEWLINES = frozenset({"deepseek-coder", "deepseek-llm", "gemma4", "laguna", "sar
 """Those that are safe at newlines."""
 
 # The last bytes of a character that is certainly no white space, and the first ones of another: of the
-# three-byte characters E1, E2 and E3 80 are left out, where the wide spaces lie. Each is a character of its
-# own in llama.cpp's lenient decoding, too, whatever bytes stand before it.
+# three-byte characters E1 and most of E2 are left out, where the wide spaces lie, and U+3000. Each is a
+# character of its own in llama.cpp's lenient decoding, too, whatever bytes stand before it.
 _WORD_ENDS = (
     rb"(?:(?<=[!-~])|(?<=[\xc3-\xdf][\x80-\xbf])|(?<=\xe0[\xa4-\xbf][\x80-\xbf])"
-    rb"|(?<=\xe3[\x81-\xbf][\x80-\xbf])|(?<=[\xe4-\xef][\x80-\xbf]{2})|(?<=\xf0[\x90-\xbf][\x80-\xbf]{2}))"
+    rb"|(?<=\xe2\x80[\x90-\xa7])|(?<=\xe3\x80[\x81-\xbf])|(?<=\xe3[\x81-\xbf][\x80-\xbf])"
+    rb"|(?<=[\xe4-\xef][\x80-\xbf]{2})|(?<=\xf0[\x90-\xbf][\x80-\xbf]{2}))"
 )
-_WORD_BEGINS = rb"(?=[!-.0-~\xc3-\xdf\xe4-\xef]|\xe0[\xa4-\xbf]|\xe3[\x81-\xbf]|\xf0[\x90-\xbf])"
+_WORD_BEGINS = (
+    rb"(?=[!-.0-~\xc3-\xdf\xe4-\xef]|\xe0[\xa4-\xbf]|\xe2\x80[\x90-\xa7]|\xe3\x80[\x81-\xbf]"
+    rb"|\xe3[\x81-\xbf]|\xf0[\x90-\xbf])"
+)
 _NEWLINE = rb"\n" + _WORD_BEGINS
 # SentencePiece takes as many bytes for a character as its first byte says. However it began before, after
 # three bytes that are whole characters it is in step.

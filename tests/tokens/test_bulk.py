@@ -16,7 +16,8 @@ from llmcli.engine.llama.vocabulary import LlamaVocabulary
 from llmcli.tokens.batch import Batch, merged
 from llmcli.tokens.bulk import BulkEncoder, Ways, gguf_bulk_encoder, ways_of
 from llmcli.tokens.cuts import NEWLINES, SPACES_AND_NEWLINES, Cuts
-from llmcli.tokens.fast import PRE_TOKENIZERS, FastBpe
+from llmcli.tokens.definition import PRE_TOKENIZERS
+from llmcli.tokens.fast import FastTokenizer
 from llmcli.tokens.records import Source, separated, whole
 from llmcli.tokens.tokenizer import SpecialToken
 from tests.models import make_model
@@ -57,6 +58,13 @@ WORDS = [
         "\u2581",
         "\ufffd",
         "\ufeff",
+        "。",
+        "、",
+        "「",
+        "”",
+        "—",
+        "…",
+        "\U0010ffff",
     ),
     *(
         "\x00",
@@ -137,7 +145,7 @@ def test_cutting_changes_no_id(
     assert road.in_parts(text) == road.straight(text)
 
 
-@pytest.mark.parametrize("name", ["tiny", "gpt-2", "llama-bpe", "qwen2"])
+@pytest.mark.parametrize("name", ["tiny", "gpt-2", "llama-bpe", "qwen2", "llama-spm", "phi-3"])
 @SOME
 @given(text=texts)
 @example("I'LL ſ's K's don't 'Sx 12345 \u0378's x\U0001d518's".encode())
@@ -148,6 +156,7 @@ def test_gigatoken_gives_the_same_ids(roads: Callable[[str, bool], Roads], name:
     assert road.fast is not None
     if road.fast.knows(text):
         assert road.fast.encode(text).tolist() == road.straight(text)
+        assert b"\xf4\x8f\xbf\xbf" not in text
 
 
 @pytest.mark.parametrize("name", ["gpt-2", "llama-bpe"])
@@ -275,7 +284,7 @@ class TestEncoder:
     ) -> None:
         """Many texts at once, some of them empty, by a separator that no text has."""
         road = roads("tiny", True)
-        assert isinstance(road.fast, FastBpe)
+        assert isinstance(road.fast, FastTokenizer)
         encoder = BulkEncoder(road._own, lambda: Ways(road.ways.cuts, lambda: road.fast))
         encoder.expect(1 << 30)
         found = encoder.encode(Batch(b"\xff".join(lines), b"\xff"))

@@ -1,0 +1,27 @@
+"""How much memory the process has, and giving back what it no longer needs."""
+
+from __future__ import annotations
+
+import ctypes
+from pathlib import Path
+
+_STATM = Path("/proc/self/statm")
+
+
+def resident() -> int | None:
+    """The process's resident memory in bytes; None where the system has no /proc."""
+    try:
+        pages = int(_STATM.read_bytes().split()[1])
+    except (OSError, IndexError, ValueError):
+        return None
+    import resource
+
+    return pages * resource.getpagesize()
+
+
+def give_back() -> None:
+    """Have the C library return freed memory to the system, where it can: glibc keeps it for later."""
+    if _STATM.exists():
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)
