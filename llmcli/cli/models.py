@@ -48,8 +48,7 @@ def list_models(
     found, left_out = find(console.environ)
     for one in left_out:
         _say_left_out(console, one)
-    for text in AS[chosen](_listed(console, look(found))):
-        console.write_raw(text)
+    console.write_raw("".join(AS[chosen](_listed(console, look(found)))))
 
 
 def path(console: Console, ref: Ref = None) -> None:
@@ -83,8 +82,7 @@ def show(
     if json:
         console.write_raw(to_json(details_as_data(name, model), indent=2))
     else:
-        for line in details_as_text(name, model):
-            console.write_raw(line)
+        console.write_raw("".join(details_as_text(name, model)))
 
 
 SUBCOMMANDS = {"list": list_models, "show": show, "path": path}

@@ -8,19 +8,23 @@ trust it, a program that hands the file to llama.cpp may not.
 
 from __future__ import annotations
 
+import math
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from llmcli.errors import GgufError
-from llmcli.gguf.cursor import Cursor, PrefixTooShortError, read_bytes
-from llmcli.gguf.header import MetadataValue, TensorInfo, entry, preamble, read_header, tensors
-from llmcli.gguf.types import FILE_TYPES
+from llmcli.gguf.cursor import U32, U64, Cursor, PrefixTooShortError, read_bytes
+from llmcli.gguf.header import MetadataValue, entry, preamble, read_header
+from llmcli.gguf.types import FILE_TYPES, TENSOR_TYPES
 
 _PREFIXES = (64 << 10, 1 << 20, 8 << 20, 128 << 20)
 _NEXT_KEY = b"\0\0\0\0\0\0\0tokenizer."
 """What follows an array of tokens or merges in most files: the high bytes of a key's length, and the key."""
 _SHORT_ARRAY = 1000
+_PLACES = tuple(struct.Struct(f"<{n}QiQ") for n in range(5))
+"""A tensor's shape, type and offset, by the number of its dimensions."""
 
 
 @dataclass(frozen=True)
@@ -51,19 +55,17 @@ def summarize(path: Path, *, to_the_end: bool = False) -> Summary:
             for _ in range(n_entries):
                 key, value = entry(cursor)
                 metadata[key] = value
-            alignment = metadata.get("general.alignment", 32)
-            if not isinstance(alignment, int) or alignment < 1:
+            parameters = _parameters(cursor, n_tensors, metadata.get("general.alignment", 32))
+            if parameters is None:
                 break
-            if not n_tensors and size - cursor.position >= alignment:  # the leap went astray
-                break
-            return _summary(metadata, tensors(cursor, n_tensors, alignment))
+            return _summary(metadata, parameters)
         except PrefixTooShortError:
             if not to_the_end and (metadata.keys() & {"general.size_label", "general.parameter_count"}):
-                return _summary(metadata, None)
+                return _summary(metadata, _whole(metadata, "general.parameter_count"))
         except GgufError:
             break
     header = read_header(path)
-    return _summary(header.metadata, header.tensors)
+    return _summary(header.metadata, sum(tensor.n_elements for tensor in header.tensors))
 
 
 class _LeapingCursor(Cursor):
@@ -80,12 +82,42 @@ class _LeapingCursor(Cursor):
             super().skip_texts(count)
 
 
-def _summary(metadata: Mapping[str, MetadataValue], infos: tuple[TensorInfo, ...] | None) -> Summary:
+def _parameters(cursor: Cursor, n_tensors: int, alignment: MetadataValue) -> int | None:
+    """How many numbers all tensors hold; None where their list does not fit the file.
+
+    The loop is bare, because a large model has a thousand tensors: `header.tensors` checks each in full.
+    """
+    if not isinstance(alignment, int):
+        return None
+    data, position = cursor.data, cursor.position
+    parameters = expected = end = 0
+    try:
+        for _ in range(n_tensors):
+            position += 8 + U64.unpack_from(data, position)[0]
+            n_dimensions = U32.unpack_from(data, position)[0]
+            *shape, number, offset = _PLACES[n_dimensions].unpack_from(data, position + 4)
+            position += 4 + _PLACES[n_dimensions].size
+            n_elements = math.prod(shape)
+            kind = TENSOR_TYPES.get(number)
+            if kind is None or offset != expected:
+                return None
+            parameters += n_elements
+            end = offset + n_elements // kind.block * kind.n_bytes
+            expected = -(-end // alignment) * alignment
+    except struct.error:
+        if len(data) < cursor.size:
+            raise PrefixTooShortError from None
+        return None
+    except (IndexError, ArithmeticError):
+        return None
+    if not n_tensors:  # only the end of the file can tell whether the leap went astray
+        return 0 if cursor.size - position < 32 else None
+    return parameters if -(-position // alignment) * alignment + end <= cursor.size else None
+
+
+def _summary(metadata: Mapping[str, MetadataValue], parameters: int | None) -> Summary:
     architecture = _text(metadata, "general.architecture")
     file_type = metadata.get("general.file_type")
-    parameters = _whole(metadata, "general.parameter_count")
-    if infos is not None:
-        parameters = sum(info.n_elements for info in infos)
     return Summary(
         architecture=architecture,
         kind=_text(metadata, "general.type") or "model",
