@@ -2,10 +2,10 @@
 
     python -m benchmarks.listing MODEL.gguf [--files 1000]
 
-Lists copies of MODEL, each a file of its own with a hole in place of its weights. Once they lie in the Hugging
-Face cache, which vouches for them, and name their size in words (`general.size_label`), as most models of the
-hub do, so that the beginning of a file is enough; and once they are loose files, which are looked at up to
-their last tensor.
+Lists copies of MODEL, each a file of its own with a hole in place of its weights. Once they lie in the
+Hugging Face cache, which vouches for them, and name their size in words (`general.size_label`), as most
+models of the hub do, so that the beginning of a file is enough; and once they are loose files, which are
+looked at up to their last tensor.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import typer
 
 from llmcli.cli.console import Console
 from llmcli.cli.formats import chosen_format
+from llmcli.cli.models_change import pull, rm
 from llmcli.errors import UsageError
 from llmcli.settings.model import choose_model
 
@@ -85,7 +86,7 @@ def show(
         console.write_raw("".join(details_as_text(name, model)))
 
 
-SUBCOMMANDS = {"list": list_models, "show": show, "path": path}
+SUBCOMMANDS = {"list": list_models, "show": show, "pull": pull, "path": path, "rm": rm}
 
 
 def _located(console: Console, ref: str | None) -> Path:

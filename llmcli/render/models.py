@@ -9,6 +9,9 @@ from llmcli.gguf import types
 from llmcli.gguf.header import Array, MetadataValue
 from llmcli.models.details import Details, TypeUse
 from llmcli.models.find import Listed
+from llmcli.models.hub import Repository
+from llmcli.models.pull import Pulled
+from llmcli.models.variants import Variant, variants
 from llmcli.render.data import number, to_json
 from llmcli.render.safe import safe_line
 
@@ -189,6 +192,29 @@ def details_as_data(name: str, model: Details) -> dict[str, Any]:
         },
         "chat_template": model.chat_template,
         "metadata": {key: _plain(value) for key, value in model.metadata.items()},
+    }
+
+
+def choice_as_text(repository: Repository, variant: Variant, *, asked: bool) -> str:
+    """What is about to be fetched; where nobody `asked` for it, what else there is, by size."""
+    text = f"{repository.name}:{variant.tag}, {binary_size(variant.size)}"
+    if len(variant.files) > 1:
+        text += f" in {len(variant.files)} files"
+    others = sorted(variants(repository), key=lambda one: one.size)
+    if not asked and len(others) > 1:
+        text += f"\nthere are {', '.join(f'{one.tag} ({binary_size(one.size)})' for one in others)}"
+    return "\n".join(safe_line(line) for line in text.split("\n"))
+
+
+def pulled_as_data(pulled: Pulled) -> dict[str, Any]:
+    """What was fetched, for JSON."""
+    return {
+        "name": pulled.name,
+        "path": str(pulled.files[0]),
+        "files": [str(path) for path in pulled.files],
+        "size": pulled.variant.size,
+        "downloaded": pulled.downloaded,
+        "commit": pulled.repository.commit,
     }
 
 
