@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +12,8 @@ from llmcli.cli.console import Console
 from llmcli.errors import InterruptedByUser, UsageError
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+
     from llmcli.models.found import Found
     from llmcli.models.hub import Repository
     from llmcli.models.pull import Progress
@@ -83,15 +85,8 @@ def _download_bar(console: Console) -> Iterator[Progress | None]:
     if console.quiet or not console.notes_on_terminal:
         yield None
         return
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
-    from rich.progress import (
-        Progress as Bar,
-    )
+    from rich.progress import BarColumn, DownloadColumn, TimeRemainingColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bar
 
     columns = (BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn(), TimeRemainingColumn())
     bar = Bar(*columns, console=console.rich(notes=True), transient=True)
@@ -105,8 +100,15 @@ def _download_bar(console: Console) -> Iterator[Progress | None]:
     try:
         yield update
     except KeyboardInterrupt:
-        bar.stop()
+        _stop(bar)
         console.note("stopped; the same command goes on from here")
         raise InterruptedByUser from None
     finally:
+        _stop(bar)
+
+
+def _stop(bar: Bar) -> None:
+    """Take a bar off the screen, also one that Ctrl-C caught while it began: rich misses half of it then."""
+    with suppress(IndexError):
         bar.stop()
+    bar.console.show_cursor(True)
