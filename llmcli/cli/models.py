@@ -12,6 +12,7 @@ from llmcli.cli.console import Console
 from llmcli.cli.formats import chosen_format
 from llmcli.cli.models_change import pull, rm
 from llmcli.errors import UsageError
+from llmcli.settings.memory import MemoryOptions
 from llmcli.settings.model import choose_model
 
 if TYPE_CHECKING:
@@ -65,12 +66,16 @@ def show(
     console: Console,
     ref: Ref = None,
     json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
+    *,
+    options: MemoryOptions,
 ) -> None:
-    """Show all that a model's files say about it.
+    """Show all that a model's files say about it, and the memory that it takes.
 
     Parameters, size, how the tensors are stored, context, vocabulary, special tokens, chat template and
-    metadata.
+    metadata. The memory is that for a window of -c tokens, with these cache types, and with -ngl how much of
+    it lies on the GPU.
     """
+    from llmcli.gguf.memory import estimate
     from llmcli.models.details import details
     from llmcli.models.find import find
     from llmcli.models.names import name_of
@@ -79,11 +84,12 @@ def show(
 
     file = _located(console, ref)
     model = details(file)
+    memory = estimate(model.headers, options)
     name = name_of(file, find(console.environ)[0])
     if json:
-        console.write_raw(to_json(details_as_data(name, model), indent=2))
+        console.write_raw(to_json(details_as_data(name, model, memory), indent=2))
     else:
-        console.write_raw("".join(details_as_text(name, model)))
+        console.write_raw("".join(details_as_text(name, model, memory)))
 
 
 SUBCOMMANDS = {"list": list_models, "show": show, "pull": pull, "path": path, "rm": rm}

@@ -39,15 +39,28 @@ class SpecialToken:
 class Details:
     """What a model's files say about it; None where they don't."""
 
-    files: tuple[Path, ...]
-    size: int
-    metadata: Mapping[str, MetadataValue]
-    tensors: tuple[TensorInfo, ...]
+    headers: tuple[Header, ...] = field(repr=False)
+    """Of the parts of a split model in order."""
     types: tuple[TypeUse, ...]
     """The types in use, the largest share first."""
     vocabulary_size: int
     special_tokens: tuple[SpecialToken, ...]
     chat_template: str | None = field(repr=False)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All files, the one to load first."""
+        return tuple(header.path for header in self.headers)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(header.size for header in self.headers)
+
+    @property
+    def metadata(self) -> Mapping[str, MetadataValue]:
+        """What the first file says."""
+        return self.headers[0].metadata
 
     @property
     def architecture(self) -> str | None:
@@ -88,15 +101,12 @@ def details(path: Path) -> Details:
 
     Raises GgufError for a file that is none, ModelError where a part is missing.
     """
-    headers = [read_header(part) for part in parts_of(path)]
+    headers = tuple(read_header(part) for part in parts_of(path))
     first = headers[0]
-    tensors = tuple(tensor for header in headers for tensor in header.tensors)
+    tensors = [tensor for header in headers for tensor in header.tensors]
     vocabulary = first.metadata.get("tokenizer.ggml.tokens")
     return Details(
-        files=tuple(header.path for header in headers),
-        size=sum(header.size for header in headers),
-        metadata=first.metadata,
-        tensors=tensors,
+        headers=headers,
         types=_types(tensors),
         vocabulary_size=vocabulary.length if isinstance(vocabulary, Array) else 0,
         special_tokens=_special_tokens(first),

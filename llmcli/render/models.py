@@ -7,6 +7,7 @@ from typing import Any
 
 from llmcli.gguf import types
 from llmcli.gguf.header import Array, MetadataValue
+from llmcli.gguf.memory import Memory
 from llmcli.models.details import Details, TypeUse
 from llmcli.models.find import Listed
 from llmcli.models.hub import Repository
@@ -137,7 +138,7 @@ def _data(model: Listed) -> dict[str, Any]:
     }
 
 
-def details_as_text(name: str, model: Details) -> Iterator[str]:
+def details_as_text(name: str, model: Details, memory: Memory) -> Iterator[str]:
     """Everything, in sections of aligned lines."""
     facts = [
         ("name", model.text("general.name")),
@@ -162,10 +163,21 @@ def details_as_text(name: str, model: Details) -> Iterator[str]:
         ("chat template", _template(model.chat_template)),
     ]
     yield from _section("vocabulary", vocabulary)
+    amounts = {
+        "weights": memory.weights,
+        "KV cache": memory.kv_cache,
+        "state": memory.state,
+        "compute buffers": memory.compute,
+        "together": memory.total,
+        "on the GPU": memory.on_gpu,
+        "in use": memory.resident,
+    }
+    title = f"memory with a window of {memory.context_size:,} tokens"
+    yield from _section(title, [(key, binary_size(size) if size else None) for key, size in amounts.items()])
     yield from _section("metadata", [(key, _shown(value)) for key, value in model.metadata.items()])
 
 
-def details_as_data(name: str, model: Details) -> dict[str, Any]:
+def details_as_data(name: str, model: Details, memory: Memory) -> dict[str, Any]:
     """Everything, for JSON."""
     return {
         "name": name,
@@ -191,6 +203,16 @@ def details_as_data(name: str, model: Details) -> dict[str, Any]:
             token.role: {"id": token.id, "text": token.text} for token in model.special_tokens
         },
         "chat_template": model.chat_template,
+        "memory": {
+            "context_size": memory.context_size,
+            "weights": memory.weights,
+            "kv_cache": memory.kv_cache,
+            "state": memory.state,
+            "compute": memory.compute,
+            "total": memory.total,
+            "on_gpu": memory.on_gpu,
+            "resident": memory.resident,
+        },
         "metadata": {key: _plain(value) for key, value in model.metadata.items()},
     }
 
