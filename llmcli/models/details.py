@@ -11,8 +11,12 @@ from llmcli.gguf.header import Array, Header, MetadataValue, TensorInfo, read_he
 from llmcli.gguf.types import FILE_TYPES, TENSOR_TYPES
 from llmcli.models.found import PART, quantization_in
 
-SPECIAL = ("bos", "eos", "eot", "eom", "unknown", "separator", "padding", "mask", "cls")
+SPECIAL = ("bos", "eos", "eot", "eom", "unknown", "seperator", "padding", "mask", "cls")
+"""As GGUF spells them in its keys."""
 FILL_IN = ("fim_pre", "fim_suf", "fim_mid", "fim_pad", "fim_rep", "fim_sep")
+
+NO_ID = 2**32 - 1
+"""Written where a model has no such token."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +157,7 @@ def _special_tokens(header: Header) -> tuple[SpecialToken, ...]:
     found = []
     for role in (*SPECIAL, *FILL_IN):
         token_id = header.metadata.get(f"tokenizer.ggml.{role}_token_id")
-        if isinstance(token_id, int):
+        if isinstance(token_id, int) and token_id != NO_ID:
             inside = 0 <= token_id < len(tokens)
             found.append(SpecialToken(role, token_id, str(tokens[token_id]) if inside else None))
     return tuple(found)
