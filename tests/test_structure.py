@@ -161,6 +161,8 @@ def modules_after(arguments: list[str], **environ: str) -> set[str]:
         pytest.param(["probs", "-h"], {}, id="probs help"),
         pytest.param(["tokenize", "-h"], {}, id="tokenize help"),
         pytest.param(["vocab", "-h"], {}, id="vocab help"),
+        pytest.param(["models", "list", "-h"], {}, id="models list help"),
+        pytest.param(["models", "list"], {"HOME": "/nowhere"}, id="models list"),
         pytest.param(
             [],
             {"_LLMCLI_COMPLETE": "complete_bash", "COMP_WORDS": "llmcli chat --te", "COMP_CWORD": "2"},

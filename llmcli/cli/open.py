@@ -164,7 +164,9 @@ def _chosen(console: Console, reference: str | None) -> Path:
             f"notice: this is {BUNDLED}, the small model that ships with llmcli; "
             "for a larger one, name a GGUF file with -m"
         )
-    return choice.path
+    from llmcli.models.names import locate
+
+    return locate(str(choice.path), console.environ)
 
 
 def _listen(console: Console) -> None:

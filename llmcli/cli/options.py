@@ -25,7 +25,8 @@ ModelRef = Annotated[
         "-m",
         "--model",
         metavar="REF",
-        help="The model: a GGUF file, or tiny, which ships with llmcli [env: LLMCLI_MODEL] [default: tiny].",
+        help="The model: a GGUF file, a name that 'llmcli models list' shows, a unique part of one, or tiny, "
+        "which ships with llmcli [env: LLMCLI_MODEL] [default: tiny].",
     ),
 ]
 

@@ -1,4 +1,4 @@
-"""`llmcli sessions`: what was said, in all conversations that were saved."""
+"""`llmcli sessions`: list, show, export, remove and search the conversations that were saved."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import typer
 
 from llmcli.cli.console import Console
 from llmcli.cli.formats import chosen_format
-from llmcli.cli.group import Group
 from llmcli.errors import LlmcliError, StoreError
 from llmcli.render.safe import safe_line
 from llmcli.settings.folders import cache_folder, data_folder
@@ -145,7 +144,4 @@ def search(
         raise LlmcliError(f"no message has {text!r} in it")
 
 
-sessions = Group(
-    "List, show, export, remove and search the conversations that were saved.",
-    {"list": show_list, "show": show, "export": export, "rm": remove, "search": search},
-)
+SUBCOMMANDS = {"list": show_list, "show": show, "export": export, "rm": remove, "search": search}

@@ -14,6 +14,7 @@ The rules are those of llama.cpp's ``gguf.cpp``; the format is described in its 
 
 from __future__ import annotations
 
+import math
 import struct
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -78,6 +79,11 @@ class TensorInfo:
     offset: int
     n_bytes: int | None
 
+    @property
+    def n_elements(self) -> int:
+        """How many numbers it holds."""
+        return math.prod(self.shape)
+
 
 @dataclass(frozen=True)
 class Header:
@@ -139,22 +145,22 @@ def read_header(path: Path) -> Header:
 
 
 def _parse(cursor: Cursor) -> Header:
-    version, n_tensors, n_entries = _preamble(cursor)
+    version, n_tensors, n_entries = preamble(cursor)
     metadata: dict[str, MetadataValue] = {}
     for _ in range(n_entries):
-        key, value = _entry(cursor)
+        key, value = entry(cursor)
         if key in metadata:
             cursor.fail(f"the metadata has {key} twice")
         metadata[key] = value
     alignment = metadata.get("general.alignment", 32)
     if not isinstance(alignment, int) or alignment.bit_count() != 1:
         cursor.fail(f"general.alignment is {alignment}, not a power of two")
-    tensors = _tensors(cursor, n_tensors, alignment)
-    return Header(cursor.path, cursor.size, version, MappingProxyType(metadata), tensors)
+    placed = tensors(cursor, n_tensors, alignment)
+    return Header(cursor.path, cursor.size, version, MappingProxyType(metadata), placed)
 
 
-def _preamble(cursor: Cursor) -> tuple[int, int, int]:
-    """The version and the numbers of tensors and of metadata entries."""
+def preamble(cursor: Cursor) -> tuple[int, int, int]:
+    """Step over the file's beginning: the version and the numbers of tensors and of metadata entries."""
     path, data, size = cursor.path, cursor.data, cursor.size
     if not size:
         raise GgufError(f"{path}: the file is empty", hint=AGAIN)
@@ -183,7 +189,8 @@ def _preamble(cursor: Cursor) -> tuple[int, int, int]:
     return version, n_tensors, n_entries
 
 
-def _entry(cursor: Cursor) -> tuple[str, MetadataValue]:
+def entry(cursor: Cursor) -> tuple[str, MetadataValue]:
+    """Step over an entry of the metadata: its key and value."""
     cursor.where = "the metadata"
     key = cursor.text()
     # llama.cpp compares keys as C strings: what follows a NUL would be hidden from it, not from us.
@@ -218,19 +225,19 @@ def _array(cursor: Cursor, key: str) -> Array:
     return Array(number, length, start, cursor.position - start)
 
 
-def _tensors(cursor: Cursor, count: int, alignment: int) -> tuple[TensorInfo, ...]:
-    """All tensors, offsets turned from the data section's start to the file's."""
-    tensors: dict[str, TensorInfo] = {}
+def tensors(cursor: Cursor, count: int, alignment: int) -> tuple[TensorInfo, ...]:
+    """Step over the list of tensors: offsets are turned from the data section's start to the file's."""
+    found: dict[str, TensorInfo] = {}
     for _ in range(count):
         tensor = _tensor(cursor)
-        if tensor.name in tensors:
+        if tensor.name in found:
             cursor.fail(f"the tensor {tensor.name} is there twice")
-        tensors[tensor.name] = tensor
+        found[tensor.name] = tensor
     start = _padded(cursor.position, alignment)
     placed = []
     expected: int | None = 0
     end = 0
-    for name, tensor in tensors.items():
+    for name, tensor in found.items():
         if tensor.offset % alignment:
             cursor.fail(f"the tensor {name} is not aligned to {alignment} bytes")
         if expected not in (tensor.offset, None):
@@ -259,9 +266,7 @@ def _tensor(cursor: Cursor) -> TensorInfo:
     if n_dimensions > _MOST_DIMENSIONS:
         cursor.fail(f"the tensor {name} has {n_dimensions} dimensions, more than {_MOST_DIMENSIONS}")
     shape = tuple(cursor.number(U64) for _ in range(n_dimensions))
-    n_elements = 1
-    for length in shape:
-        n_elements *= length
+    n_elements = math.prod(shape)
     if not 0 < n_elements <= _INT64_MAX:
         cursor.fail(f"the tensor {name} has an impossible shape: {shape}")
     number, offset = cursor.number(I32), cursor.number(U64)

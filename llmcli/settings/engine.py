@@ -17,6 +17,9 @@ from llmcli.settings.values import (
 
 CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 
+AUTO_LIMIT = 16384
+"""The largest window that nobody asked for."""
+
 
 @dataclass(frozen=True)
 class EngineOptions:

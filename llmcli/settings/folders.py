@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def data_folder(environ: Mapping[str, str]) -> Path:
-    """The folder of what belongs to the user, the sessions; it may not exist yet."""
+    """The folder of what belongs to the user, sessions and models; it may not exist yet."""
     if home := environ.get("LLMCLI_HOME"):
         return Path(home) / "data"
     from platformdirs import user_data_path
@@ -31,3 +31,9 @@ def state_folder(environ: Mapping[str, str]) -> Path:
     from platformdirs import user_state_path
 
     return user_state_path("llmcli")
+
+
+def home_folder(environ: Mapping[str, str]) -> Path:
+    """The user's own folder, in which other programs keep their models."""
+    named = environ.get("HOME") or environ.get("USERPROFILE")
+    return Path(named) if named else Path.home()

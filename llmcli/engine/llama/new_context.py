@@ -8,9 +8,8 @@ from llmcli.engine.llama.library import lib, log
 from llmcli.engine.llama.model import LlamaModel
 from llmcli.engine.processors import usable_processors
 from llmcli.errors import ModelError, UsageError
-from llmcli.settings.engine import EngineOptions
+from llmcli.settings.engine import AUTO_LIMIT, EngineOptions
 
-AUTO_LIMIT = 16384
 BEYOND_DOUBT = 4
 """How many times the memory an estimate has to be for a refusal: some models need less than estimated."""
 FLASH_ATTN = {

@@ -1,0 +1,166 @@
+"""GGUF files in a folder: which are models, which belong together, which are left out, and why."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+DEEPEST = 8
+"""Folders within folders; a store needs five."""
+
+PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.I)
+"""The name of a file of a split model."""
+
+HALF_DOWNLOAD = re.compile(
+    r"\.gguf\.(incomplete|part|partial|tmp|download|downloadInProgress|crdownload|aria2)$", re.I
+)
+QUANTIZATION = re.compile(
+    r"(?:^|[-._])"
+    r"((?:UD-)?(?:I?Q\d(?:_[0-9KSMLX]+|_NL|_XXS)*|TQ\d_\d|MXFP4(?:_MOE)?|NVFP4|BF16|FP?16|FP?32))(?=$|[-._])",
+    re.I,
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A model on this machine."""
+
+    name: str
+    """What `-m` calls it: ``owner/repo:Q4_K_M``, ``llama3.2:1b``."""
+    source: str
+    """Whose store it lies in, a key of `sources.SOURCES`."""
+    files: tuple[Path, ...]
+    """The parts of a split model in order, or the one file."""
+    size: int
+    """Bytes of all files."""
+    is_whole: bool = False
+    """Whether the store itself makes sure that no file is cut short."""
+
+    @property
+    def path(self) -> Path:
+        """The file to load: llama.cpp finds the other parts beside the first."""
+        return self.files[0]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Something that a list of models does not show."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """A model's files, before it has a name."""
+
+    stem: str
+    """The name of the file, without the number of the part and the ending."""
+    files: tuple[Path, ...]
+    size: int
+
+    @property
+    def quantization(self) -> str | None:
+        """The quantization that the name tells."""
+        return quantization_in(self.stem)
+
+
+def quantization_in(name: str) -> str | None:
+    """The last quantization in a name, in capitals.
+
+    >>> quantization_in("Llama-3.2-1B-Instruct-q4_k_m")
+    'Q4_K_M'
+    """
+    found = QUANTIZATION.findall(name)
+    return found[-1].upper() if found else None
+
+
+def groups(folder: Path) -> Iterator[Group | LeftOut]:
+    """The models in a folder and in the folders below it, and what looks like one and is none."""
+    parts: dict[tuple[Path, str, int], dict[int, tuple[Path, int]]] = {}
+    for found in gguf_files(folder):
+        if isinstance(found, LeftOut):
+            yield found
+            continue
+        path, size = found
+        part = PART.fullmatch(path.name)
+        if part is None:
+            yield Group(path.name[: -len(".gguf")], (path,), size)
+        else:
+            key = (path.parent, part["stem"], int(part["count"]))
+            parts.setdefault(key, {})[int(part["number"])] = found
+    for (parent, stem, count), have in parts.items():
+        missing = next((n for n in range(1, count + 1) if n not in have), None)
+        if missing is None and len(have) == count:
+            ordered = [have[number] for number in sorted(have)]
+            yield Group(stem, tuple(path for path, _ in ordered), sum(size for _, size in ordered))
+        else:
+            yield LeftOut(parent / f"{stem}.gguf", f"part {missing or max(have)} of {count} is missing")
+
+
+def gguf_files(folder: Path) -> Iterator[tuple[Path, int] | LeftOut]:
+    """The regular .gguf files below a folder with their sizes in bytes, in order of their names.
+
+    Links to folders are followed once. What looks like an image projector by its name is none of ours.
+    """
+    seen: set[tuple[int, int]] = set()
+
+    def walk(folder: Path, depth: int) -> Iterator[tuple[Path, int] | LeftOut]:
+        try:
+            there = folder.stat()
+            if (there.st_dev, there.st_ino) in seen or depth > DEEPEST:
+                return
+            seen.add((there.st_dev, there.st_ino))
+            with os.scandir(folder) as scanned:
+                entries = sorted(scanned, key=lambda entry: entry.name)
+        except (OSError, ValueError) as error:
+            yield LeftOut(folder, reason_of(error))
+            return
+        for entry in entries:
+            path = folder / entry.name
+            try:
+                if entry.is_dir():
+                    yield from walk(path, depth + 1)
+                elif HALF_DOWNLOAD.search(entry.name):
+                    yield LeftOut(path, "a half download")
+                elif entry.name.lower().endswith(".gguf"):
+                    yield _file(path, entry)
+            except OSError as error:
+                yield LeftOut(path, reason_of(error))
+
+    yield from walk(folder, 0)
+
+
+def reason_of(error: Exception) -> str:
+    """Why something can't be read, in a few words."""
+    if isinstance(error, FileNotFoundError):
+        return "a link to nothing"
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def named(repo: str, siblings: Sequence[Group]) -> Iterator[tuple[str, Group]]:
+    """The models of one repository, each with its name.
+
+    `owner/repo:QUANT` where that tells them apart, else `owner/repo:FILE`; the repository's own where there
+    is but one and its file names no quantization.
+    """
+    tags = [group.quantization or "" for group in siblings]
+    for tag, group in zip(tags, siblings, strict=True):
+        if not tag and len(siblings) == 1:
+            yield repo, group
+        else:
+            yield f"{repo}:{tag if tags.count(tag) == 1 and tag else group.stem}", group
+
+
+def _file(path: Path, entry: os.DirEntry[str]) -> tuple[Path, int] | LeftOut:
+    if "mmproj" in path.name.lower():
+        return LeftOut(path, "an image projector, which belongs to a model")
+    size = entry.stat().st_size
+    if not entry.is_file():
+        return LeftOut(path, "not a regular file")
+    if not size:
+        return LeftOut(path, "the file is empty")
+    return path, size

@@ -1,0 +1,262 @@
+"""Where models lie on this machine: one function for each program that keeps some, in a table.
+
+Each yields what it finds and what it leaves out, and none of them reads a GGUF file.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmcli.models.found import Found, Group, LeftOut, groups, named, reason_of
+from llmcli.settings.folders import data_folder, home_folder
+from llmcli.settings.model import BUNDLED, BUNDLED_FILE
+
+Findings = Iterator[Found | LeftOut]
+
+DIGEST = re.compile(r"sha256[:-][0-9a-f]{64}")
+OLLAMA_MODEL = "application/vnd.ollama.image.model"
+OLLAMA_REGISTRY = "registry.ollama.ai"
+
+
+@dataclass(frozen=True)
+class Places:
+    """What says where to look: the environment, and the folders that the config file names."""
+
+    environ: Mapping[str, str]
+    folders: Sequence[Path] = ()
+
+    @property
+    def home(self) -> Path:
+        """The user's own folder."""
+        return home_folder(self.environ)
+
+    def path(self, name: str) -> Path | None:
+        """The path in an environment variable, if there is one."""
+        value = self.environ.get(name)
+        return Path(value).expanduser() if value else None
+
+
+def bundled(_places: Places) -> Findings:
+    """The model that ships with llmcli."""
+    if BUNDLED_FILE.is_file():
+        size = BUNDLED_FILE.stat().st_size
+        yield Found(BUNDLED, "llmcli", (BUNDLED_FILE,), size, is_whole=True)
+
+
+def own_folder(places: Places) -> Findings:
+    """llmcli's own folder: what a user puts there."""
+    yield from _by_file_name(own_models(places.environ), "llmcli")
+
+
+def config_folders(places: Places) -> Findings:
+    """The folders that the config file names."""
+    for folder in places.folders:
+        yield from _by_file_name(folder.expanduser(), "folder", must_exist=True)
+
+
+def hub_cache(places: Places) -> Findings:
+    """The Hugging Face cache: `models--owner--repo/snapshots/COMMIT/FILE`, a link to a blob."""
+    yield from _repositories(hub_folder(places.environ), "huggingface")
+
+
+def llama_cpp(places: Places) -> Findings:
+    """llama.cpp's folder: `owner_repo_FILE` beside `manifest=owner=repo=TAG.json`, or as the hub's."""
+    folder = places.path("LLAMA_CACHE") or _cache_home(places) / "llama.cpp"
+    yield from _repositories(folder, "llama.cpp")
+    repos: dict[str, str] = {}
+    for manifest in _children(folder, "manifest=*.json"):
+        _, owner, name, *_ = [*manifest.stem.split("="), "", ""]
+        described = _json_object(manifest).get("ggufFile")
+        file = described.get("rfilename") if isinstance(described, dict) else None
+        if isinstance(file, str):
+            local = f"{owner}_{name}_{file}".replace("/", "_").replace("\\", "_")
+            repos[local.lower()] = f"{owner}/{name}"
+    loose = []
+    by_repo: dict[str, list[Group]] = {}
+    for found in _files_here(folder):
+        if isinstance(found, LeftOut):
+            yield found
+        elif known := repos.get(found.files[0].name.lower()):
+            by_repo.setdefault(known, []).append(found)
+        else:
+            loose.append(found)
+    for repo, siblings in by_repo.items():
+        yield from (_found(name, "llama.cpp", group) for name, group in named(repo, siblings))
+    yield from (_found(group.stem, "llama.cpp", group) for group in loose)
+
+
+def lm_studio(places: Places) -> Findings:
+    """LM Studio's folder: `publisher/model/FILE`."""
+    homes = [places.home / ".lmstudio", places.home / ".cache" / "lm-studio"]
+    try:
+        pointer = (places.home / ".lmstudio-home-pointer").read_text(encoding="utf-8").strip()
+        homes.insert(0, Path(pointer))
+    except (OSError, ValueError):
+        pass
+    moved = (_json_object(home / "settings.json").get("downloadsFolder") for home in homes)
+    folders = [Path(folder) for folder in moved if isinstance(folder, str)]
+    for folder in dict.fromkeys([*folders, *(home / "models" for home in homes)]):
+        by_repo: dict[str, list[Group]] = {}
+        for found in groups(folder) if folder.is_dir() else ():
+            if isinstance(found, LeftOut):
+                yield found
+                continue
+            repo = found.files[0].parent.relative_to(folder).as_posix()
+            by_repo.setdefault(repo, []).append(found)
+        for repo, siblings in by_repo.items():
+            names = named(repo, siblings) if repo != "." else ((group.stem, group) for group in siblings)
+            yield from (_found(name, "lmstudio", group) for name, group in names)
+
+
+def ollama(places: Places) -> Findings:
+    """Ollama's store: `manifests/REGISTRY/NAMESPACE/MODEL/TAG` names blobs `sha256-...`."""
+    chosen = places.path("OLLAMA_MODELS")
+    service = Path("/usr/share/ollama/.ollama/models")
+    for folder in [chosen] if chosen else [places.home / ".ollama" / "models", service]:
+        manifests = folder / "manifests"
+        for manifest in _children(manifests, "*/*/*/*"):
+            registry, namespace, model, tag = manifest.relative_to(manifests).parts
+            name = f"{registry}/{namespace}/{model}:{tag}"
+            name = name.removeprefix(f"{OLLAMA_REGISTRY}/").removeprefix("library/")
+            layers = _json_object(manifest).get("layers")
+            layer = _weights(layers if isinstance(layers, list) else [])
+            if layer is None:
+                yield LeftOut(manifest, "names no GGUF file")
+                continue
+            blob = folder / "blobs" / layer["digest"].replace(":", "-")
+            yield _blob(blob, name, layer.get("size"))
+
+
+SOURCES: dict[str, Callable[[Places], Findings]] = {
+    "bundled": bundled,
+    "llmcli": own_folder,
+    "folder": config_folders,
+    "huggingface": hub_cache,
+    "ollama": ollama,
+    "lmstudio": lm_studio,
+    "llama.cpp": llama_cpp,
+}
+"""In the order in which a name that two of them know is looked up."""
+
+
+def own_models(environ: Mapping[str, str]) -> Path:
+    """llmcli's own folder for models."""
+    return data_folder(environ) / "models"
+
+
+def hub_folder(environ: Mapping[str, str]) -> Path:
+    """The Hugging Face cache, by huggingface_hub's own rules."""
+    places = Places(environ)
+    chosen = places.path("HF_HUB_CACHE") or places.path("HUGGINGFACE_HUB_CACHE")
+    if chosen:
+        return chosen
+    home = places.path("HF_HOME")
+    cache = places.path("XDG_CACHE_HOME") or places.home / ".cache"
+    return (home or cache / "huggingface") / "hub"
+
+
+def _repositories(folder: Path, source: str) -> Findings:
+    for repository in _children(folder, "models--*--*"):
+        repo = repository.name.removeprefix("models--").replace("--", "/")
+        newest: dict[str, Group] = {}
+        for snapshot in _snapshots(repository):
+            for found in groups(snapshot):
+                if isinstance(found, LeftOut):
+                    yield found
+                else:
+                    file = found.files[0].relative_to(snapshot).as_posix()
+                    newest.setdefault(file, found)
+        for name, group in named(repo, list(newest.values())):
+            yield _found(name, source, group, is_whole=all(path.is_symlink() for path in group.files))
+        if newest:
+            for blob in _children(repository / "blobs", "*.incomplete"):
+                yield LeftOut(blob, "a half download")
+
+
+def _snapshots(repository: Path) -> list[Path]:
+    """The snapshots of a repository, the one of its main branch first, then the newest."""
+    try:
+        main = (repository / "refs" / "main").read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        main = ""
+    snapshots = _children(repository / "snapshots", "*")
+    return sorted(snapshots, key=lambda path: (path.name != main, -_changed(path)))
+
+
+def _changed(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _by_file_name(folder: Path, source: str, *, must_exist: bool = False) -> Findings:
+    if not must_exist and not folder.is_dir():
+        return
+    for found in groups(folder):
+        yield found if isinstance(found, LeftOut) else _found(found.stem, source, found)
+
+
+def _files_here(folder: Path) -> Iterator[Group | LeftOut]:
+    """The models that lie in a folder itself."""
+    for found in groups(folder) if folder.is_dir() else ():
+        path = found.path if isinstance(found, LeftOut) else found.files[0]
+        if path.parent == folder:
+            yield found
+
+
+def _found(name: str, source: str, group: Group, *, is_whole: bool = False) -> Found:
+    return Found(name, source, group.files, group.size, is_whole)
+
+
+def _weights(layers: Sequence[Any]) -> dict[str, Any] | None:
+    """The layer of an Ollama manifest that is the GGUF file, if there is just one."""
+    models = [
+        layer
+        for layer in layers
+        if isinstance(layer, dict)
+        and layer.get("mediaType") == OLLAMA_MODEL
+        and DIGEST.fullmatch(str(layer.get("digest")))
+    ]
+    return models[0] if len(models) == 1 else None
+
+
+def _blob(blob: Path, name: str, size: object) -> Found | LeftOut:
+    try:
+        real = blob.stat().st_size
+    except OSError as error:
+        return LeftOut(blob, f"{name}: {reason_of(error)}")
+    if isinstance(size, int) and size != real:
+        return LeftOut(blob, f"{name}: {real:,} bytes of {size:,}: a half download")
+    return Found(name, "ollama", (blob,), real, is_whole=isinstance(size, int))
+
+
+def _cache_home(places: Places) -> Path:
+    """Where llama.cpp looks for the folder of caches."""
+    if platform.system() == "Darwin":
+        return places.home / "Library" / "Caches"
+    if platform.system() == "Windows":
+        return places.path("LOCALAPPDATA") or places.home / "AppData" / "Local"
+    return places.path("XDG_CACHE_HOME") or places.home / ".cache"
+
+
+def _children(folder: Path, pattern: str) -> list[Path]:
+    try:
+        return sorted(folder.glob(pattern))
+    except (OSError, ValueError):
+        return []
+
+
+def _json_object(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; an empty one where there is none."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
