@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from types import ModuleType
 from typing import Annotated
 
 import typer
 
 from llmcli import __version__
 from llmcli.cli.console import Console
+from llmcli.cli.examples import epilog
 from llmcli.cli.options import Color, Debug, Quiet, command, set_globals
 
 COMMANDS = ("chat", "tokenize", "detokenize", "count", "vocab", "probs")
 """Each is a function of that name in the module of that name."""
+
+GROUPS = ("config",)
+"""Each is a module of that name, with its commands in a table: SUBCOMMANDS."""
+
+TAKE_NUMBERS = ("detokenize", "config set")
+"""Commands whose arguments may begin with a dash."""
 
 app = typer.Typer(
     # Typer's rich help doubles the time that --help takes.
@@ -49,10 +57,32 @@ def llmcli(
 def register(names: Sequence[str]) -> None:
     """Make commands part of the program."""
     for name in names:
-        function = getattr(import_module(f"llmcli.cli.{name}"), name)
-        # -1 is an id, if a wrong one.
-        settings = {"ignore_unknown_options": True} if name == "detokenize" else {}
-        app.command(context_settings=settings)(command(function))
+        module = import_module(f"llmcli.cli.{name}")
+        if name in GROUPS:
+            app.add_typer(_group(module, name), name=name, epilog=epilog(name))
+            continue
+        function = getattr(module, name)
+        app.command(context_settings=_settings(name), epilog=epilog(name))(command(function))
+
+
+def _settings(name: str) -> dict[str, bool]:
+    """What Typer is told of a command: -1 may be a value, if a wrong one."""
+    return {"ignore_unknown_options": True} if name in TAKE_NUMBERS else {}
+
+
+def _group(module: ModuleType, name: str) -> typer.Typer:
+    """The commands of a module, under the module's name; without one it shows its help."""
+    group = typer.Typer(rich_markup_mode=None)
+
+    @group.callback(invoke_without_command=True, help=(module.__doc__ or "").partition(": ")[2].capitalize())
+    def show_help(ctx: typer.Context) -> None:
+        if ctx.invoked_subcommand is None:
+            typer.echo(ctx.get_help())
+
+    for word, function in module.SUBCOMMANDS.items():
+        whole = f"{name} {word}"
+        group.command(word, context_settings=_settings(whole), epilog=epilog(whole))(command(function))
+    return group
 
 
 def needed(args: Sequence[str], environ: Mapping[str, str]) -> Sequence[str]:
@@ -60,9 +90,10 @@ def needed(args: Sequence[str], environ: Mapping[str, str]) -> Sequence[str]:
 
     To read them all takes as long as Python's own start: who runs one should not wait for the others.
     """
+    everything = COMMANDS + GROUPS
     if "_LLMCLI_COMPLETE" in environ:
         words = (environ.get("_TYPER_COMPLETE_ARGS") or environ.get("COMP_WORDS", "")).split()[1:2]
-        return [name for word in words for name in COMMANDS if name.startswith(word)] or COMMANDS
+        return [name for word in words for name in everything if name.startswith(word)] or everything
     if list(args) == ["--version"]:
         return ()
-    return [name for name in args[:1] if name in COMMANDS] or COMMANDS
+    return [name for name in args[:1] if name in everything] or everything

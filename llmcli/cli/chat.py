@@ -17,6 +17,7 @@ from llmcli.cli.options import ChatTemplateKwargs, ChatTemplateRef, ModelRef
 from llmcli.cli.template import open_template, template_kwargs
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.errors import InputError, InterruptedByUser, UsageError
+from llmcli.settings.chat import ChatOptions
 from llmcli.settings.engine import EngineOptions
 from llmcli.settings.sampling import SamplingOptions
 
@@ -25,13 +26,12 @@ if TYPE_CHECKING:
     from llmcli.engine.llama.engine import LlamaEngine
     from llmcli.render.reply_writer import ReplyWriter
 
-THINK = ("show", "hide", "off")
-
 
 def chat(
     console: Console,
     engine: EngineOptions,
     sampling: SamplingOptions,
+    looks: ChatOptions,
     model: ModelRef = None,
     prompt: Annotated[
         str | None, typer.Option("-p", "--prompt", metavar="TEXT", help="Answer this and leave.")
@@ -56,11 +56,6 @@ def chat(
     ] = None,
     chat_template: ChatTemplateRef = None,
     chat_template_kwargs: ChatTemplateKwargs = None,
-    think: Annotated[
-        str,
-        typer.Option("--think", metavar="|".join(THINK), help="A reasoning model's thinking."),
-    ] = "show",
-    stats: Annotated[bool, typer.Option("--stats", help="Figures on stderr after each reply.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a reply.")] = False,
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help="Events as they happen, a JSON object a line.")
@@ -72,14 +67,12 @@ def chat(
     On a terminal, a conversation of many turns; /help lists its commands. With -p or text on stdin, one
     answer. With --turns, a whole conversation without a terminal.
     """
-    if think not in THINK:
-        raise UsageError(f"--think {think}: must be one of {', '.join(THINK)}")
     if json and jsonl:
         raise UsageError("--json and --jsonl can't both be given")
     if turns is not None and prompt is not None:
         raise UsageError("--turns and -p can't both be given")
     system_text = _system(system, system_file)
-    kwargs: dict[str, Any] = {"enable_thinking": False} if think == "off" else {}
+    kwargs: dict[str, Any] = {"enable_thinking": False} if looks.think == "off" else {}
     kwargs |= template_kwargs(chat_template_kwargs)
     attached = "\n\n".join(read_text(path) for path in file or ())
     on_terminal = console.reads_terminal and console.writes_terminal
@@ -94,7 +87,13 @@ def chat(
         conversation.system = system_text
         load_seconds = time.perf_counter() - started
         view = writer(
-            console, llama.tokenizer.name, load_seconds, json=json, jsonl=jsonl, stats=stats, think=think
+            console,
+            llama.tokenizer.name,
+            load_seconds,
+            json=json,
+            jsonl=jsonl,
+            stats=looks.stats,
+            think=looks.think,
         )
         if asked is not None:
             _run(console, conversation, asked, view)

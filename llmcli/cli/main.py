@@ -83,6 +83,7 @@ def program(args: Sequence[str], console: Console) -> int:
     from llmcli.cli.app import app, needed, register
 
     app.registered_commands.clear()
+    app.registered_groups.clear()
     register(needed(args, console.environ))
     with redirect_stdout(console.as_text()):  # where Typer prints its help
         return app(list(args), prog_name="llmcli", standalone_mode=False, obj=console) or 0

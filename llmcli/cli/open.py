@@ -168,7 +168,8 @@ def progress(console: Console, what: str) -> Iterator[Progress | None]:
 
 def _chosen(console: Console, reference: str | None) -> Path:
     """The file of the model to use; someone at a terminal who named none is told which it is."""
-    choice = choose_model(reference, console.environ)
+    config = console.config
+    choice = choose_model(reference, console.environ, config.model, config.aliases)
     if choice.by_default and console.notes_on_terminal:
         console.note(
             f"notice: this is {BUNDLED}, the small model that ships with llmcli; "

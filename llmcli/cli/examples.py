@@ -1,0 +1,71 @@
+"""The examples at the end of each command's help; the tests run every one of them."""
+
+from __future__ import annotations
+
+EXAMPLES: dict[str, tuple[str, str, str]] = {
+    "chat": (
+        'llmcli chat -p "What is a token?"',
+        'llmcli chat -p "Say it in one sentence." < notes.txt',
+        "llmcli chat --turns questions.txt --temp 0 --json",
+    ),
+    "tokenize": (
+        'llmcli tokenize "Once upon a time"',
+        "llmcli tokenize -f notes.txt --format table",
+        "llmcli tokenize --lines --format jsonl < notes.txt",
+    ),
+    "detokenize": (
+        "llmcli detokenize 72 101 108",
+        'echo "[72, 101, 108]" | llmcli detokenize',
+        "llmcli tokenize -f notes.txt | llmcli detokenize",
+    ),
+    "count": (
+        "llmcli count notes.txt questions.txt",
+        "llmcli count --max 4000 < notes.txt",
+        "llmcli count --stats --json notes.txt",
+    ),
+    "vocab": (
+        "llmcli vocab 72",
+        "llmcli vocab --grep '^ ?tok'",
+        "llmcli vocab --special --format json",
+    ),
+    "probs": (
+        'llmcli probs --chat "What is a token?"',
+        'llmcli probs "A token is" --chain --temp 0.7',
+        "llmcli probs -f notes.txt --score --html page.html",
+    ),
+    "config": (
+        "llmcli config show",
+        "llmcli config set sampling.temp 0.2",
+        "llmcli config path",
+    ),
+    "config show": (
+        "llmcli config show",
+        "llmcli config show --json",
+        "llmcli config show --format table | grep engine",
+    ),
+    "config path": (
+        "llmcli config path",
+        'ls "$(dirname "$(llmcli config path)")"',
+        "LLMCLI_HOME=here llmcli config path",
+    ),
+    "config set": (
+        "llmcli config set model tiny",
+        "llmcli config set aliases.small tiny",
+        "llmcli config set sampling.stop User: Assistant:",
+    ),
+    "config unset": (
+        "llmcli config unset sampling.temp",
+        "llmcli config unset model",
+        "llmcli config unset aliases.small",
+    ),
+}
+"""By the command's words. The files in them are a text, and questions, a line each."""
+
+
+def epilog(command: str) -> str | None:
+    """The end of a command's help."""
+    if command not in EXAMPLES:
+        return None
+    lines = (f"  {example}" for example in EXAMPLES[command])
+    # \b keeps Typer from joining the lines.
+    return "\n".join(["\b", "Examples:", *lines])
