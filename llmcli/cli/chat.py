@@ -90,6 +90,7 @@ def chat(
             console,
             llama.tokenizer.name,
             load_seconds,
+            llama.model.offload,
             json=json,
             jsonl=jsonl,
             stats=looks.stats,

@@ -33,6 +33,11 @@ EXAMPLES: dict[str, tuple[str, str, str]] = {
         'llmcli probs "A token is" --chain --temp 0.7',
         "llmcli probs -f notes.txt --score --html page.html",
     ),
+    "doctor": (
+        "llmcli doctor",
+        "llmcli doctor --json > doctor.json && ls -l doctor.json",
+        "llmcli doctor --json | grep version",
+    ),
     "config": (
         "llmcli config show",
         "llmcli config set sampling.temp 0.2",

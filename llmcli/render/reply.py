@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from llmcli.chat.reply import Generated, Reply
+from llmcli.engine.offload import Offload
 from llmcli.render.data import token_data
 
 
-def reply_data(reply: Reply, model: str, load_seconds: float) -> dict[str, Any]:
+def reply_data(reply: Reply, model: str, load_seconds: float, offload: Offload) -> dict[str, Any]:
     """A reply with everything that is known of it, ready for JSON; times in milliseconds."""
     usage, timings = reply.usage, reply.timings
     return {
@@ -39,6 +40,7 @@ def reply_data(reply: Reply, model: str, load_seconds: float) -> dict[str, Any]:
             "prefill_tps": _rate(usage.evaluated_tokens, timings.prefill),
             "decode_tps": _rate(usage.completion_tokens, timings.decode),
         },
+        "offload": {"layers": offload.layers, "of": offload.of, "devices": list(offload.devices)},
         "seed": reply.seed,
     }
 
@@ -57,7 +59,7 @@ def token_event(event: Generated) -> dict[str, Any]:
     }
 
 
-def stats_line(reply: Reply) -> str:
+def stats_line(reply: Reply, offload: Offload) -> str:
     """The figures of a reply in one line for a person."""
     usage, timings = reply.usage, reply.timings
     return (
@@ -65,7 +67,7 @@ def stats_line(reply: Reply) -> str:
         f"first after {timings.first_token:.2f} s; "
         f"prompt {usage.prompt_tokens} tokens ({usage.evaluated_tokens} evaluated, "
         f"{usage.cached_tokens} cached); window {reply.context_used} of {reply.context_size}; "
-        f"{reply.finish_reason}; seed {reply.seed}"
+        f"{reply.finish_reason}; seed {reply.seed}" + (f"; offloaded {offload}" if offload.layers else "")
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from llmcli.chat.reply import Event, Generated, Notice, Reply
+from llmcli.engine.offload import Offload
 from llmcli.render.data import to_json
 from llmcli.render.output import Output
 from llmcli.render.reply import reply_data, stats_line, token_event
@@ -22,6 +23,7 @@ class ReplyWriter(ABC):
     output: Output
     model: str
     load_seconds: float
+    offload: Offload
     stats: bool
     cancelled: bool = False
     """Whether Ctrl-C ended the last reply."""
@@ -48,7 +50,7 @@ class ReplyWriter(ABC):
             self.cancelled = event.finish_reason == "cancelled"
             self.reply(event)
             if self.stats:
-                self.output.say(stats_line(event) + "\n")
+                self.output.say(stats_line(event, self.offload) + "\n")
 
     @abstractmethod
     def token(self, event: Generated) -> None:
@@ -123,7 +125,7 @@ class JsonWriter(ReplyWriter):
 
     def reply(self, reply: Reply) -> None:
         """Write the object."""
-        self.output.write_raw(to_json(reply_data(reply, self.model, self.load_seconds)))
+        self.output.write_raw(to_json(reply_data(reply, self.model, self.load_seconds, self.offload)))
         self.output.flush()
 
 
@@ -141,7 +143,7 @@ class EventWriter(ReplyWriter):
 
     def reply(self, reply: Reply) -> None:
         """Write the `done` event."""
-        self._put({"event": "done", **reply_data(reply, self.model, self.load_seconds)})
+        self._put({"event": "done", **reply_data(reply, self.model, self.load_seconds, self.offload)})
 
     def _put(self, data: dict[str, object]) -> None:
         self.output.write_raw(to_json(data))
@@ -149,11 +151,19 @@ class EventWriter(ReplyWriter):
 
 
 def writer(
-    output: Output, model: str, load_seconds: float, *, json: bool, jsonl: bool, stats: bool, think: str
+    output: Output,
+    model: str,
+    load_seconds: float,
+    offload: Offload,
+    *,
+    json: bool,
+    jsonl: bool,
+    stats: bool,
+    think: str,
 ) -> ReplyWriter:
     """The writer that the options ask for."""
     if json:
-        return JsonWriter(output, model, load_seconds, stats)
+        return JsonWriter(output, model, load_seconds, offload, stats)
     if jsonl:
-        return EventWriter(output, model, load_seconds, stats)
-    return TextWriter(output, model, load_seconds, stats, shows_thinking=think == "show")
+        return EventWriter(output, model, load_seconds, offload, stats)
+    return TextWriter(output, model, load_seconds, offload, stats, shows_thinking=think == "show")

@@ -8,9 +8,8 @@ from llmcli.engine.llama.library import lib, log
 from llmcli.engine.llama.model import LlamaModel
 from llmcli.engine.processors import usable_processors
 from llmcli.errors import ModelError, UsageError
-from llmcli.settings.engine import EngineOptions
+from llmcli.settings.engine import LARGEST_AUTO_WINDOW, EngineOptions
 
-AUTO_LIMIT = 16384
 BEYOND_DOUBT = 4
 """How many times the memory an estimate has to be for a refusal: some models need less than estimated."""
 FLASH_ATTN = {
@@ -84,7 +83,7 @@ def new_context(model: LlamaModel, options: EngineOptions, n_sequences: int = 1)
 
 
 def _size(model: LlamaModel, options: EngineOptions) -> int:
-    """The window's size: as asked; 0 the model's own; auto the model's own within memory and AUTO_LIMIT."""
+    """The window's size: as asked; 0 the model's own; auto the model's own within memory and a limit."""
     own = max(1, model.context_length)
     if options.ctx_size is not None:
         asked = options.ctx_size or own
@@ -96,7 +95,7 @@ def _size(model: LlamaModel, options: EngineOptions) -> int:
             )
         return asked
     free = _free_memory()
-    fits = AUTO_LIMIT
+    fits = LARGEST_AUTO_WINDOW
     while free and fits > 512 and fits * model.kv_bytes_per_token() > free // 2:
         fits //= 2
     return min(own, fits)
