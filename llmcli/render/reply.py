@@ -40,8 +40,8 @@ def reply_data(reply: Reply, model: str, load_seconds: float, offload: Offload) 
             "prefill_tps": _rate(usage.evaluated_tokens, timings.prefill),
             "decode_tps": _rate(usage.completion_tokens, timings.decode),
         },
-        "offload": {"layers": offload.layers, "of": offload.of, "devices": list(offload.devices)},
         "seed": reply.seed,
+        "offload": {"layers": offload.layers, "of": offload.of, "devices": list(offload.devices)},
     }
 
 
