@@ -14,7 +14,7 @@ from llmcli.cli.console import Console
 from llmcli.cli.examples import epilog
 from llmcli.cli.options import Color, Debug, Quiet, command, set_globals
 
-COMMANDS = ("chat", "tokenize", "detokenize", "count", "vocab", "probs", "doctor")
+COMMANDS = ("chat", "tokenize", "detokenize", "count", "vocab", "probs", "bench", "doctor")
 """Each is a function of that name in the module of that name."""
 
 GROUPS = ("config",)

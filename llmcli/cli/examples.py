@@ -33,6 +33,11 @@ EXAMPLES: dict[str, tuple[str, str, str]] = {
         'llmcli probs "A token is" --chain --temp 0.7',
         "llmcli probs -f notes.txt --score --html page.html",
     ),
+    "bench": (
+        "llmcli bench -p 64 -n 16 -r 2",
+        "llmcli bench -p 128 -n 0 -r 1 -fa on -ctk q8_0 -ctv q8_0",
+        "llmcli bench -p 32 -n 8 -r 3 --json",
+    ),
     "doctor": (
         "llmcli doctor",
         "llmcli doctor --json > doctor.json && ls -l doctor.json",

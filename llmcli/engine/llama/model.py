@@ -65,7 +65,7 @@ class LlamaModel:
             )
         _check_byte_tokens(header)
         self.maps_file = not vocab_only and not options.no_mmap
-        self._size = header.size
+        self.size = header.size
         architecture = header.metadata.get("general.architecture")
         self._causal = header.metadata.get(f"{architecture}.attention.causal", True)
         self._held: list[Any] = []
@@ -129,7 +129,7 @@ class LlamaModel:
 
     def check_file(self) -> None:
         """Raise EngineError if the mapped file has been cut short: reading its end would kill the process."""
-        if self._file is not None and os.fstat(self._file).st_size < self._size:
+        if self._file is not None and os.fstat(self._file).st_size < self.size:
             raise EngineError(
                 f"{self.path} became shorter while it was in use",
                 hint="load the model again; with --no-mmap llmcli keeps a copy in memory",
