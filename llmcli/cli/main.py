@@ -22,6 +22,11 @@ INTERRUPTED = 130
 def run() -> NoReturn:
     """The entry point of the `llmcli` script and of `python -m llmcli`."""
     try:
+        if kind := os.environ.get("_LLMCLI_NAMES"):
+            from llmcli.cli.names import listed
+
+            os.write(1, listed(kind, os.environ).encode())
+            sys.exit(0)
         # Here and not above: Ctrl-C may come while they are imported.
         from llmcli.cli.console import Console
 
