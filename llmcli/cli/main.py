@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, NoReturn
@@ -105,6 +104,8 @@ def _occupy_standard_descriptors() -> None:
 
 def _fail(console: Console, error: LlmcliError, cause: BaseException | None = None) -> int:
     if console.debug:
+        import traceback
+
         console.say("".join(traceback.format_exception(cause or error)))
     console.show_error(error)
     return error.exit_code
