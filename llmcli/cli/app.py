@@ -11,13 +11,17 @@ import typer
 
 from llmcli import __version__
 from llmcli.cli.console import Console
+from llmcli.cli.examples import epilog
 from llmcli.cli.options import Color, Debug, Quiet, command, set_globals
 
-COMMANDS = ("chat", "tokenize", "detokenize", "count", "vocab", "probs")
+COMMANDS = ("chat", "tokenize", "detokenize", "count", "vocab", "probs", "bench", "doctor")
 """Each is a function of that name in the module of that name."""
 
-GROUPS = ("sessions", "models")
+GROUPS = ("sessions", "models", "config")
 """Each is a module of that name, with its commands in a table: SUBCOMMANDS."""
+
+TAKE_NUMBERS = ("detokenize", "config set")
+"""Commands whose arguments may begin with a dash."""
 
 app = typer.Typer(
     # Typer's rich help doubles the time that --help takes.
@@ -55,15 +59,18 @@ def register(names: Sequence[str]) -> None:
     for name in names:
         module = import_module(f"llmcli.cli.{name}")
         if name in GROUPS:
-            app.add_typer(_group(module), name=name)
+            app.add_typer(_group(module, name), name=name, epilog=epilog(name))
             continue
         function = getattr(module, name)
-        # -1 is an id, if a wrong one.
-        settings = {"ignore_unknown_options": True} if name == "detokenize" else {}
-        app.command(context_settings=settings)(command(function))
+        app.command(context_settings=_settings(name), epilog=epilog(name))(command(function))
 
 
-def _group(module: ModuleType) -> typer.Typer:
+def _settings(name: str) -> dict[str, bool]:
+    """What Typer is told of a command: -1 may be a value, if a wrong one."""
+    return {"ignore_unknown_options": True} if name in TAKE_NUMBERS else {}
+
+
+def _group(module: ModuleType, name: str) -> typer.Typer:
     """The commands of a module, under the module's name; without one it shows its help."""
     group = typer.Typer(rich_markup_mode=None)
 
@@ -72,8 +79,9 @@ def _group(module: ModuleType) -> typer.Typer:
         if ctx.invoked_subcommand is None:
             typer.echo(ctx.get_help())
 
-    for name, function in module.SUBCOMMANDS.items():
-        group.command(name)(command(function))
+    for word, function in module.SUBCOMMANDS.items():
+        whole = f"{name} {word}"
+        group.command(word, context_settings=_settings(whole), epilog=epilog(whole))(command(function))
     return group
 
 

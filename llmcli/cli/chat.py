@@ -15,10 +15,10 @@ from llmcli.cli.console import Console
 from llmcli.cli.open import decode_text, open_engine, progress, read_file, read_text
 from llmcli.cli.options import ChatTemplateKwargs, ChatTemplateRef, ModelRef
 from llmcli.cli.session import model_of, open_place, snapshots_of
-from llmcli.cli.sessions import session_names
 from llmcli.cli.template import open_template, template_kwargs
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.errors import InputError, InterruptedByUser, UsageError
+from llmcli.settings.chat import ChatOptions
 from llmcli.settings.engine import EngineOptions
 from llmcli.settings.model import reference_to
 from llmcli.settings.sampling import SamplingOptions
@@ -30,14 +30,13 @@ if TYPE_CHECKING:
     from llmcli.engine.llama.engine import LlamaEngine
     from llmcli.render.reply_writer import ReplyWriter
 
-THINK = ("show", "hide", "off")
-
 
 def chat(
     console: Console,
     engine: EngineOptions,
     sampling: SamplingOptions,
     window: WindowOptions,
+    looks: ChatOptions,
     model: ModelRef = None,
     prompt: Annotated[
         str | None, typer.Option("-p", "--prompt", metavar="TEXT", help="Answer this and leave.")
@@ -65,11 +64,6 @@ def chat(
     no_kv_snapshot: Annotated[
         bool, typer.Option("--no-kv-snapshot", help="Do not keep the cache of a session on disk.")
     ] = False,
-    think: Annotated[
-        str,
-        typer.Option("--think", metavar="|".join(THINK), help="A reasoning model's thinking."),
-    ] = "show",
-    stats: Annotated[bool, typer.Option("--stats", help="Figures on stderr after each reply.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a reply.")] = False,
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help="Events as they happen, a JSON object a line.")
@@ -80,7 +74,6 @@ def chat(
             "--session",
             metavar="NAME",
             help="Open this session, or begin it.",
-            autocompletion=session_names,
         ),
     ] = None,
     last: Annotated[bool, typer.Option("--continue", help="Go on with the last session.")] = False,
@@ -94,14 +87,12 @@ def chat(
     stdin, one answer. With --turns, a whole conversation without a terminal. Both are saved with --session or
     --continue.
     """
-    if think not in THINK:
-        raise UsageError(f"--think {think}: must be one of {', '.join(THINK)}")
     if json and jsonl:
         raise UsageError("--json and --jsonl can't both be given")
     if turns is not None and prompt is not None:
         raise UsageError("--turns and -p can't both be given")
     system_text = _system(system, system_file)
-    kwargs: dict[str, Any] = {"enable_thinking": False} if think == "off" else {}
+    kwargs: dict[str, Any] = {"enable_thinking": False} if looks.think == "off" else {}
     kwargs |= template_kwargs(chat_template_kwargs)
     attached = "\n\n".join(read_text(path) for path in file or ())
     on_terminal = console.reads_terminal and console.writes_terminal
@@ -123,7 +114,15 @@ def chat(
         load_seconds = time.perf_counter() - started
         name = llama.tokenizer.name
         view = writer(
-            console, name, load_seconds, talk.name, json=json, jsonl=jsonl, stats=stats, think=think
+            console,
+            name,
+            load_seconds,
+            llama.model.offload,
+            talk.name,
+            json=json,
+            jsonl=jsonl,
+            stats=looks.stats,
+            think=looks.think,
         )
         view.tally = conversation.tally
         with talk:

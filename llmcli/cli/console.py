@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import IO, TYPE_CHECKING, BinaryIO, Literal, NoReturn, cast
 
 from llmcli.errors import InputError, LlmcliError, OutputError
@@ -18,6 +19,8 @@ from llmcli.render.safe import safe, safe_line
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
+
+    from llmcli.settings.config import Config
 
 UNBROKEN = 1 << 16
 """The width of a pipe or a file, where no line is broken."""
@@ -49,6 +52,13 @@ class Console:
         """The console of this process."""
         stdin, stdout, stderr = (s.buffer if s else None for s in (sys.stdin, sys.stdout, sys.stderr))
         return cls(stdin, stdout, stderr)
+
+    @cached_property
+    def config(self) -> Config:
+        """The config file, read when it is first asked for. Errors as `read_config`."""
+        from llmcli.settings.config import read_config
+
+        return read_config(self.environ)
 
     @property
     def reads_terminal(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import traceback
 from collections.abc import Sequence
 from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, NoReturn
@@ -22,6 +21,11 @@ INTERRUPTED = 130
 def run() -> NoReturn:
     """The entry point of the `llmcli` script and of `python -m llmcli`."""
     try:
+        if kind := os.environ.get("_LLMCLI_NAMES"):
+            from llmcli.cli.names import listed
+
+            os.write(1, listed(kind, os.environ).encode())
+            sys.exit(0)
         # Here and not above: Ctrl-C may come while they are imported.
         from llmcli.cli.console import Console
 
@@ -100,6 +104,8 @@ def _occupy_standard_descriptors() -> None:
 
 def _fail(console: Console, error: LlmcliError, cause: BaseException | None = None) -> int:
     if console.debug:
+        import traceback
+
         console.say("".join(traceback.format_exception(cause or error)))
     console.show_error(error)
     return error.exit_code

@@ -47,7 +47,7 @@ def list_models(
     from llmcli.models.find import find, look
     from llmcli.render.models import FORMATS as AS
 
-    found, left_out = find(console.environ)
+    found, left_out = find(console.environ, console.config.folders)
     for one in left_out:
         _say_left_out(console, one)
     console.write_raw("".join(AS[chosen](_listed(console, look(found)))))
@@ -85,7 +85,7 @@ def show(
     file = _located(console, ref)
     model = details(file)
     memory = estimate(model.headers, options)
-    name = name_of(file, find(console.environ)[0])
+    name = name_of(file, find(console.environ, console.config.folders)[0])
     if json:
         console.write_raw(to_json(details_as_data(name, model, memory), indent=2))
     else:
@@ -100,7 +100,9 @@ def _located(console: Console, ref: str | None) -> Path:
 
     if ref == "":
         raise UsageError("no model named", hint="'llmcli models list' shows those that there are")
-    return locate(str(choose_model(ref, console.environ).path), console.environ)
+    config = console.config
+    choice = choose_model(ref, console.environ, config.model, config.aliases)
+    return locate(str(choice.path), console.environ, config.folders)
 
 
 def _listed(console: Console, seen: Iterator[Listed | LeftOut]) -> Iterator[Listed]:

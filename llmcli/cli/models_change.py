@@ -59,7 +59,7 @@ def rm(
     from llmcli.models.pulled import check_ours, remove
     from llmcli.render.models import binary_size
 
-    model = choose(ref, find(console.environ)[0])
+    model = choose(ref, find(console.environ, console.config.folders)[0])
     check_ours(model, console.environ)
     if not yes and not _agrees(console, model):
         console.note("it stays")

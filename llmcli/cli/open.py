@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from llmcli.engine.protocol import Progress
     from llmcli.tokens.tokenizer_json import JsonTokenizer
 
-GPU_BUILDS = "https://llama-cpp-python.readthedocs.io/en/latest/#installation-configuration"
 SOON = 0.3
 """Seconds of work before a progress bar is worth showing."""
 
@@ -96,21 +95,15 @@ def open_engine(
     """A model with a context, ready to run, and SIGINT in the hands of `abort` as long as it is open."""
     path = _chosen(console, reference)
     from llmcli.engine.llama.engine import LlamaEngine
-    from llmcli.engine.llama.model import supports_gpu
 
     _listen(console)
-    asked_for_gpu = options.n_gpu_layers not in ("auto", 0)
-    if asked_for_gpu and not supports_gpu():
-        console.note(
-            "notice: the installed build of llama-cpp-python can't use a GPU; running on the CPU\n"
-            f"        for one that can, see {GPU_BUILDS}"
-        )
     with abort.installed():
         with progress(console, f"loading {path.name}") as on_progress:
             engine = LlamaEngine.load(
                 path, options, abort=abort, on_progress=on_progress, n_sequences=n_sequences
             )
         with engine:
+            _tell_of_gpu(console, options, engine)
             trained = engine.model.context_length
             stretched = options.rope_scaling != "none" and 0 < options.rope_freq_scale < 1
             reach = trained / options.rope_freq_scale if stretched else trained
@@ -123,6 +116,26 @@ def open_engine(
                     factor = math.floor(100 * trained / engine.context_size) / 100 or 0.01
                     console.note(f"        --rope-scaling yarn --rope-freq-scale {factor:g} stretches it")
             yield engine
+
+
+def _tell_of_gpu(console: Console, options: EngineOptions, engine: LlamaEngine) -> None:
+    """Say which layers went to which devices, or where a GPU is asked for, how to get a build for it."""
+    if engine.model.offload.layers:
+        console.note(f"offloaded {engine.model.offload}")
+        return
+    if options.n_gpu_layers in ("auto", 0) or options.device == ("none",):
+        return
+    from importlib.metadata import version
+
+    from llmcli.engine.llama.devices import default_devices
+    from llmcli.engine.machine import gpus, way_to_a_gpu_build
+
+    if not default_devices():
+        build = way_to_a_gpu_build(gpus(ask_driver=False), version("llama-cpp-python"))
+        console.note(
+            "notice: the installed build of llama-cpp-python can't use a GPU; running on the CPU\n"
+            f"        {build}"
+        )
 
 
 @contextmanager
@@ -158,7 +171,7 @@ def progress(console: Console, what: str) -> Iterator[Progress | None]:
 
 def _chosen(console: Console, reference: str | None) -> Path:
     """The file of the model to use; someone at a terminal who named none is told which it is."""
-    choice = choose_model(reference, console.environ)
+    choice = choose_model(reference, console.environ, console.config.model, console.config.aliases)
     if choice.by_default and console.notes_on_terminal:
         console.note(
             f"notice: this is {BUNDLED}, the small model that ships with llmcli; "
@@ -166,7 +179,7 @@ def _chosen(console: Console, reference: str | None) -> Path:
         )
     from llmcli.models.names import locate
 
-    return locate(str(choice.path), console.environ)
+    return locate(str(choice.path), console.environ, console.config.folders)
 
 
 def _listen(console: Console) -> None:

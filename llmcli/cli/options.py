@@ -86,10 +86,10 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         for name in groups.keys() & asks_if_given:
             filled_in = (given.get(field) for field in options_of(groups[name]))
             given[f"{name}_given"] = any(value not in (None, []) for value in filled_in)
-        filled = {
-            name: build(group, {field: given.pop(field) for field in options_of(group)})
-            for name, group in groups.items()
-        }
+        filled = {}
+        for name, group in groups.items():
+            texts = {field: given.pop(field) for field in options_of(group)}
+            filled[name] = build(group, texts, console.config.of_group(group))
         function(console, **given, **filled)
 
     run.__name__, run.__doc__ = function.__name__, function.__doc__

@@ -19,3 +19,12 @@ def save(path: str, text: str) -> None:
             write(text.encode())
     except (OSError, ValueError) as error:
         raise FileError(f"{path}: can't write it: {getattr(error, 'strerror', None) or error}") from None
+
+
+def save_new(path: Path, text: str) -> None:
+    """As `save`, and make the folders that lead to the file."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"{path.parent}: can't make the folder: {error.strerror}") from None
+    save(str(path), text)

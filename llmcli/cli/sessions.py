@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from llmcli.cli.console import Console
 from llmcli.cli.formats import chosen_format
-from llmcli.errors import LlmcliError, StoreError
+from llmcli.errors import LlmcliError
 from llmcli.render.safe import safe_line
-from llmcli.settings.folders import cache_folder, data_folder
+from llmcli.settings.folders import cache_folder, sessions_file
 
 if TYPE_CHECKING:
     from llmcli.chat.store import Store
 
-SESSIONS, SNAPSHOTS = "sessions.db", "kv"
-"""The file in the data folder, and the folder in the cache folder."""
+SNAPSHOTS = "kv"
+"""The folder of caches in the cache folder."""
 EXPORTS = ("md", "json", "jsonl", "html")
-
-
-def session_names(incomplete: str) -> list[str]:
-    """The sessions that a shell completes a name to."""
-    from llmcli.chat.store import Store
-
-    path = data_folder(os.environ) / SESSIONS
-    if not path.exists():
-        return []
-    try:
-        with Store(path) as store:
-            return [name for name in store.names() if name.startswith(incomplete)]
-    except StoreError:
-        return []
 
 
 Name = Annotated[
     str | None,
-    typer.Argument(metavar="[NAME]", help="Default: the last one used.", autocompletion=session_names),
+    typer.Argument(metavar="[NAME]", help="Default: the last one used."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
@@ -46,7 +31,7 @@ def open_store(console: Console) -> Store:
     """The file of sessions; a context manager."""
     from llmcli.chat.store import Store
 
-    return Store(data_folder(console.environ) / SESSIONS)
+    return Store(sessions_file(console.environ))
 
 
 def show_list(console: Console, json: Json = False) -> None:
@@ -107,7 +92,7 @@ def remove(
     console: Console,
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME...", help="The sessions to remove.", autocompletion=session_names),
+        typer.Argument(metavar="NAME...", help="The sessions to remove."),
     ],
     yes: Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")] = False,
 ) -> None:

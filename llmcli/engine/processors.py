@@ -17,11 +17,11 @@ def usable_processors(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
         count = len(os.sched_getaffinity(0))
     except AttributeError:  # macOS and Windows have no affinity
         count = os.cpu_count() or 1
-    quota = _cgroup_quota(cgroup)
+    quota = cgroup_quota(cgroup)
     return max(1, min(count, math.ceil(quota)) if quota else count)
 
 
-def _cgroup_quota(cgroup: Path) -> float | None:
+def cgroup_quota(cgroup: Path = Path("/sys/fs/cgroup")) -> float | None:
     """The processors that a cgroup allows (2.5 say), of version 2 or 1; None without a limit."""
     try:
         quota, period = (cgroup / "cpu.max").read_text().split()

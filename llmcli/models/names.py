@@ -1,4 +1,4 @@
-"""From what a user types after -m to a file: a path, an alias, or the name of a model on this machine."""
+"""From what a user types after -m to a file: a path, or the name of a model on this machine."""
 
 from __future__ import annotations
 
@@ -20,11 +20,9 @@ HUB_NAME = re.compile(r"(?:hf\.co/|huggingface\.co/)?([\w][\w.-]*/[\w][\w.-]*(?:
 def locate(
     reference: str,
     environ: Mapping[str, str] = os.environ,
-    *,
-    aliases: Mapping[str, str] = {},
     folders: Sequence[Path] = (),
 ) -> Path:
-    """The file that `reference` means: a path, `tiny`, an alias, or a name that `models list` shows.
+    """The file that `reference` means: a path, `tiny`, or a name that `models list` shows.
 
     What can only be a path comes back as it is, whether or not something is there. Raises ModelError for a
     name that fits none or several.
@@ -33,10 +31,7 @@ def locate(
         return Path(reference)
     if reference == BUNDLED:
         return BUNDLED_FILE
-    target = aliases.get(reference)
-    if target is not None and (is_path(target) or target == BUNDLED):
-        return Path(target).expanduser() if target != BUNDLED else BUNDLED_FILE
-    return choose(target or reference, find(environ, folders)[0]).path
+    return choose(reference, find(environ, folders)[0]).path
 
 
 def is_path(reference: str) -> bool:

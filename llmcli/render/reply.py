@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from llmcli.chat.reply import Generated, Reply
+from llmcli.engine.offload import Offload
 from llmcli.render.data import token_data
 
 
-def reply_data(reply: Reply, model: str, load_seconds: float, session: str | None) -> dict[str, Any]:
+def reply_data(
+    reply: Reply, model: str, load_seconds: float, offload: Offload, session: str | None
+) -> dict[str, Any]:
     """A reply with everything that is known of it, ready for JSON; times in milliseconds."""
     usage, timings, outside = reply.usage, reply.timings, reply.outside
     return {
@@ -40,6 +43,7 @@ def reply_data(reply: Reply, model: str, load_seconds: float, session: str | Non
             "decode_tps": _rate(usage.completion_tokens, timings.decode),
         },
         "seed": reply.seed,
+        "offload": {"layers": offload.layers, "of": offload.of, "devices": list(offload.devices)},
     }
 
 
@@ -57,7 +61,7 @@ def token_event(event: Generated) -> dict[str, Any]:
     }
 
 
-def stats_line(reply: Reply) -> str:
+def stats_line(reply: Reply, offload: Offload) -> str:
     """The figures of a reply in one line for a person."""
     usage, timings = reply.usage, reply.timings
     return (
@@ -65,7 +69,7 @@ def stats_line(reply: Reply) -> str:
         f"first after {timings.first_token:.2f} s; "
         f"prompt {usage.prompt_tokens} tokens ({usage.evaluated_tokens} evaluated, "
         f"{usage.cached_tokens} cached); window {reply.context_used} of {reply.context_size}; "
-        f"{reply.finish_reason}; seed {reply.seed}"
+        f"{reply.finish_reason}; seed {reply.seed}" + (f"; offloaded {offload}" if offload.layers else "")
     )
 
 

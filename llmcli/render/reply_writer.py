@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from llmcli.chat.reply import Dropped, Event, Generated, Notice, Reply
 from llmcli.chat.tally import Tally
+from llmcli.engine.offload import Offload
 from llmcli.render.data import to_json
 from llmcli.render.output import Output
 from llmcli.render.reply import reply_data, stats_line, token_event
@@ -24,6 +25,7 @@ class ReplyWriter(ABC):
     output: Output
     model: str
     load_seconds: float
+    offload: Offload
     stats: bool
     session: str | None = None
     """What the session is called where it was given a name."""
@@ -54,9 +56,13 @@ class ReplyWriter(ABC):
             self.cancelled = event.finish_reason == "cancelled"
             self.reply(event)
             if self.stats:
-                self.output.say(stats_line(event) + "\n")
+                self.output.say(stats_line(event, self.offload) + "\n")
                 if self.tally:
                     self.output.say(f"window: {tally_line(self.tally())}\n")
+
+    def data(self, reply: Reply) -> dict[str, object]:
+        """A reply for JSON."""
+        return reply_data(reply, self.model, self.load_seconds, self.offload, self.session)
 
     @abstractmethod
     def token(self, event: Generated) -> None:
@@ -132,7 +138,7 @@ class JsonWriter(ReplyWriter):
 
     def reply(self, reply: Reply) -> None:
         """Write the object."""
-        self.output.write_raw(to_json(reply_data(reply, self.model, self.load_seconds, self.session)))
+        self.output.write_raw(to_json(self.data(reply)))
         self.output.flush()
 
 
@@ -154,7 +160,7 @@ class EventWriter(ReplyWriter):
 
     def reply(self, reply: Reply) -> None:
         """Write the `done` event."""
-        self._put({"event": "done", **reply_data(reply, self.model, self.load_seconds, self.session)})
+        self._put({"event": "done", **self.data(reply)})
 
     def _put(self, data: dict[str, object]) -> None:
         self.output.write_raw(to_json(data))
@@ -165,6 +171,7 @@ def writer(
     output: Output,
     model: str,
     load_seconds: float,
+    offload: Offload,
     session: str | None,
     *,
     json: bool,
@@ -174,7 +181,7 @@ def writer(
 ) -> ReplyWriter:
     """The writer that the options ask for."""
     if json:
-        return JsonWriter(output, model, load_seconds, stats, session)
+        return JsonWriter(output, model, load_seconds, offload, stats, session)
     if jsonl:
-        return EventWriter(output, model, load_seconds, stats, session)
-    return TextWriter(output, model, load_seconds, stats, session, shows_thinking=think == "show")
+        return EventWriter(output, model, load_seconds, offload, stats, session)
+    return TextWriter(output, model, load_seconds, offload, stats, session, shows_thinking=think == "show")

@@ -10,6 +10,7 @@ from llmcli.settings.values import (
     choice,
     integer,
     lora_adapter,
+    names,
     number,
     proportions,
     text_value,
@@ -18,7 +19,7 @@ from llmcli.settings.values import (
 CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
 
 AUTO_LIMIT = 16384
-"""The largest window that nobody asked for."""
+"""The largest window that nobody has to ask for, in tokens."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class EngineOptions:
         "--n-gpu-layers",
         metavar="N|auto|all",
         parse=integer(0, auto="auto", all="all"),
-        help="Layers to put on the GPU.",
+        help="Layers to put on the GPU, the output counted as one; auto = as many as fit.",
     )
     threads: int | None = option(
         None,
@@ -121,6 +122,29 @@ class EngineOptions:
         metavar="none|layer|row",
         parse=choice("none", "layer", "row"),
         help="How to split the model over several GPUs.",
+    )
+    device: tuple[str, ...] = option(
+        (),
+        "-dev",
+        "--device",
+        metavar="NAME,...",
+        parse=names,
+        help="The devices for the layers, by name ('llmcli doctor' lists them); none = the CPU alone.",
+    )
+    cpu_moe: bool = option(
+        False,
+        "-cmoe",
+        "--cpu-moe",
+        parse=text_value,
+        switch=True,
+        help="Keep the weights of a mixture of experts on the CPU.",
+    )
+    rpc: tuple[str, ...] = option(
+        (),
+        "--rpc",
+        metavar="HOST:PORT,...",
+        parse=names,
+        help="Use the devices of llama.cpp's RPC servers, where the build can.",
     )
     no_mmap: bool = option(
         False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from llmcli.errors import UsageError
@@ -27,6 +28,10 @@ class Option:
     metavar: str
     repeatable: bool = False
     switch: bool = False
+    env: str = ""
+    """The environment variable that gives the value where no flag does."""
+    in_config: bool = True
+    """Whether the config file may give it; what belongs to a single question it may not."""
 
 
 def option(
@@ -37,9 +42,11 @@ def option(
     metavar: str = "TEXT",
     repeatable: bool = False,
     switch: bool = False,
+    env: str = "",
+    in_config: bool = True,
 ) -> Any:
     """A dataclass field that is an option; `default` is the value when nobody gives one."""
-    metadata = {"option": Option(flags, help, parse, metavar, repeatable, switch)}
+    metadata = {"option": Option(flags, help, parse, metavar, repeatable, switch, env, in_config)}
     return field(default=default, metadata=metadata)
 
 
@@ -48,8 +55,10 @@ def options_of(group: type) -> dict[str, tuple[Option, Any]]:
     return {f.name: (f.metadata["option"], f.default) for f in fields(group)}
 
 
-def build(group: type[Group], given: Mapping[str, Any]) -> Group:
-    """A group from the texts given for its options (absent or None: the default).
+def build(
+    group: type[Group], given: Mapping[str, Any], configured: Mapping[str, Any] = MappingProxyType({})
+) -> Group:
+    """A group from the texts given for its options (absent or None: the value configured, else the default).
 
     Raises UsageError naming the flag, the value and the values allowed.
     """
@@ -57,9 +66,9 @@ def build(group: type[Group], given: Mapping[str, Any]) -> Group:
     for name, (opt, default) in options_of(group).items():
         raw = given.get(name)
         if raw is None or (opt.repeatable and not raw):
-            values[name] = default
+            values[name] = configured.get(name, default)
         elif opt.switch:
-            values[name] = bool(raw)
+            values[name] = bool(raw) or bool(configured.get(name))
         elif opt.repeatable:
             values[name] = tuple(parse_value(opt, text) for text in raw)
         else:

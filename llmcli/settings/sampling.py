@@ -29,10 +29,20 @@ class SamplingOptions:
         help="Add a bias to a token's logit: 15+2.5, 15-inf (repeatable).",
     )
     grammar: str | None = option(
-        None, "--grammar", metavar="GBNF", parse=nonempty, help="Keep the reply to a GBNF grammar."
+        None,
+        "--grammar",
+        metavar="GBNF",
+        parse=nonempty,
+        in_config=False,
+        help="Keep the reply to a GBNF grammar.",
     )
     grammar_file: Path | None = option(
-        None, "--grammar-file", metavar="FILE", parse=file_path, help="The same, from a file."
+        None,
+        "--grammar-file",
+        metavar="FILE",
+        parse=file_path,
+        in_config=False,
+        help="The same, from a file.",
     )
     json_schema: str | None = option(
         None,
@@ -40,6 +50,7 @@ class SamplingOptions:
         "--json-schema",
         metavar="JSON",
         parse=nonempty,
+        in_config=False,
         help="Keep the reply to a JSON schema.",
     )
     json_schema_file: Path | None = option(
@@ -48,6 +59,7 @@ class SamplingOptions:
         "--json-schema-file",
         metavar="FILE",
         parse=file_path,
+        in_config=False,
         help="The same, from a file.",
     )
     repeat_last_n: int = option(

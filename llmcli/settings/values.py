@@ -143,6 +143,14 @@ def proportions(text: str) -> tuple[float, ...]:
     return values
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Names separated by commas: `CUDA0,CUDA1`."""
+    found = tuple(part.strip() for part in text.split(","))
+    if not all(found):
+        raise ValueError("must be names separated by commas")
+    return found
+
+
 def temperatures(text: str) -> tuple[float, ...]:
     """Temperatures separated by commas: `0,0.5,1,2`; each 0 or at least 0.000001."""
     one = number(1e-6, or_zero=True)

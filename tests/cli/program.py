@@ -182,7 +182,7 @@ class Running:
 
 def one_threaded(args: Arguments) -> list[object]:
     """The arguments, with -t 1: on a busy machine llama.cpp's threads wait for each other for long."""
-    at = next((at for at, arg in enumerate(args) if arg in ("chat", "probs")), None)
+    at = next((at for at, arg in enumerate(args) if arg in ("chat", "probs", "bench")), None)
     return list(args) if at is None else [*args[: at + 1], "-t", "1", *args[at + 1 :]]
 
 

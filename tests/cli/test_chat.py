@@ -107,6 +107,7 @@ class TestJson:
             "context",
             "timings",
             "seed",
+            "offload",
         ]
         assert (reply["model"], reply["session"], reply["seed"]) == ("tiny.gguf", None, 7)
         assert reply["message"] == {"role": "assistant", "content": "yes"}

@@ -10,7 +10,6 @@ from llmcli.errors import ModelError
 from llmcli.models.found import Found
 from llmcli.models.names import choose, is_path, locate
 from llmcli.settings.model import BUNDLED_FILE
-from tests.stores.places import hub_model
 
 NAMES = [
     "tiny",
@@ -93,15 +92,3 @@ def test_a_file_goes_before_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert locate("tiny", {}) == Path("tiny")
     (tmp_path / "tiny").unlink()
     assert locate("tiny", {}) == BUNDLED_FILE
-
-
-def test_aliases(tmp_path: Path, tiny_model: Path) -> None:
-    """An alias stands for a path or for a name, and goes before a name."""
-    snapshot = hub_model(tmp_path / "hub", "o/r", {"m-Q4_0.gguf": tiny_model})
-    environ = {"HOME": str(tmp_path), "HF_HUB_CACHE": str(tmp_path / "hub")}
-    aliases = {"mine": "o/r:Q4_0", "file": "/m/a.gguf", "small": "tiny", "lost": "o/lost"}
-    assert locate("mine", environ, aliases=aliases) == snapshot / "m-Q4_0.gguf"
-    assert locate("file", environ, aliases=aliases) == Path("/m/a.gguf")
-    assert locate("small", environ, aliases=aliases) == BUNDLED_FILE
-    with pytest.raises(ModelError, match="'o/lost'"):
-        locate("lost", environ, aliases=aliases)

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import struct
 import weakref
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import Any, Protocol
 
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.library import lib, log
+from llmcli.engine.llama.placing import came_of, place
 from llmcli.engine.llama.vocabulary import NO_TOKEN, LlamaVocabulary
+from llmcli.engine.offload import Offload
 from llmcli.engine.protocol import Progress
 from llmcli.errors import EngineError, ModelError
 from llmcli.gguf.cursor import AGAIN, read_bytes
 from llmcli.gguf.header import Array, Header, check_tokens, read_header
 from llmcli.settings.engine import EngineOptions
-
-SPLIT_MODES = {
-    "none": lib.LLAMA_SPLIT_MODE_NONE,
-    "layer": lib.LLAMA_SPLIT_MODE_LAYER,
-    "row": lib.LLAMA_SPLIT_MODE_ROW,
-}
 
 
 class Closable(Protocol):
@@ -70,10 +65,12 @@ class LlamaModel:
             )
         _check_byte_tokens(header)
         self.maps_file = not vocab_only and not options.no_mmap
-        self._size = header.size
+        self.size = header.size
         architecture = header.metadata.get("general.architecture")
         self._causal = header.metadata.get(f"{architecture}.attention.causal", True)
-        self._pointer = _load(path, options, vocab_only, abort or AbortFlag(), on_progress)
+        self._held: list[Any] = []
+        self._pointer = _load(header, options, vocab_only, abort or AbortFlag(), on_progress, self._held)
+        self.offload = Offload(0, 0, ()) if vocab_only else came_of(options)
         if self.maps_file:
             self._file = os.open(path, os.O_RDONLY)
         self.vocabulary = LlamaVocabulary(self)
@@ -132,7 +129,7 @@ class LlamaModel:
 
     def check_file(self) -> None:
         """Raise EngineError if the mapped file has been cut short: reading its end would kill the process."""
-        if self._file is not None and os.fstat(self._file).st_size < self._size:
+        if self._file is not None and os.fstat(self._file).st_size < self.size:
             raise EngineError(
                 f"{self.path} became shorter while it was in use",
                 hint="load the model again; with --no-mmap llmcli keeps a copy in memory",
@@ -176,11 +173,6 @@ class LlamaModel:
         self.close()
 
 
-def supports_gpu() -> bool:
-    """Whether the installed build of llama.cpp can put layers on a GPU."""
-    return bool(lib.llama_supports_gpu_offload())
-
-
 def _check_byte_tokens(header: Header) -> None:
     """Refuse a SentencePiece vocabulary that can't spell every byte: at such a one llama.cpp dies."""
     tokens = header.metadata.get("tokenizer.ggml.tokens")
@@ -195,21 +187,19 @@ def _check_byte_tokens(header: Header) -> None:
 
 
 def _load(
-    path: Path,
+    header: Header,
     options: EngineOptions,
     vocab_only: bool,
     abort: AbortFlag,
     on_progress: Progress | None,
+    held: list[Any],
 ) -> int:
+    path = header.path
     params = lib.llama_model_default_params()
     params.vocab_only = vocab_only
-    layers = options.n_gpu_layers
-    params.n_gpu_layers = layers if isinstance(layers, int) else -1
-    params.split_mode = SPLIT_MODES[options.split_mode]
-    params.main_gpu = options.main_gpu
     params.load_mode = _load_mode(options)
-    shares = _tensor_split(options.tensor_split)
-    params.tensor_split = shares
+    if not vocab_only:
+        held += place(params, header, options)
 
     @lib.llama_progress_callback  # type: ignore[untyped-decorator]
     def progress(done: float, _user_data: object) -> bool:
@@ -240,11 +230,3 @@ def _load_mode(options: EngineOptions) -> int:
     else:
         mode = lib.LLAMA_LOAD_MODE_NONE if options.no_mmap else lib.LLAMA_LOAD_MODE_AUTO
     return int(mode)
-
-
-def _tensor_split(shares: tuple[float, ...]) -> ctypes.Array[ctypes.c_float] | None:
-    """The array that llama.cpp reads for every device it might have; None leaves the split to llama.cpp."""
-    if not shares:
-        return None
-    devices: int = lib.llama_max_devices()
-    return (ctypes.c_float * devices)(*shares[:devices])

@@ -83,7 +83,7 @@ def new_context(model: LlamaModel, options: EngineOptions, n_sequences: int = 1)
 
 
 def _size(model: LlamaModel, options: EngineOptions) -> int:
-    """The window's size: as asked; 0 the model's own; auto the model's own within memory and AUTO_LIMIT."""
+    """The window's size: as asked; 0 the model's own; auto the model's own within memory and a limit."""
     own = max(1, model.context_length)
     if options.ctx_size is not None:
         asked = options.ctx_size or own
