@@ -104,12 +104,17 @@ class Repl:
     def look_ahead(self) -> None:
         """Make the cut that the next turn is likely to need, and have it evaluated while the user types."""
         conversation = self.conversation
-        with conversation.abort.installed(), held_back():
-            for event in conversation.look_ahead():
-                if isinstance(event, Ahead):
-                    self.refill.start(event)
-                else:
-                    self.view.show(event)
+        try:
+            with conversation.abort.installed(), held_back():
+                for event in conversation.look_ahead():
+                    if isinstance(event, Ahead):
+                        self.refill.start(event)
+                    else:
+                        self.view.show(event)
+        except (KeyboardInterrupt, InterruptedByUser):
+            self.output.note("interrupted; nothing has left the window")
+        except LlmcliError as error:  # the reply before it is kept all the same
+            self.output.show_error(error)
 
     def put_back(self, message: str) -> None:
         """Have a message stand at the next prompt, spelled so that Enter sends it again."""
