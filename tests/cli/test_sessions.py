@@ -255,6 +255,6 @@ class TestTheKeptCache:
         path.write_bytes(path.read_bytes()[:-1])
         ran = llmcli("chat", "-p", "hello", *YES, "--continue", "--json").succeeded()
         assert ran.json["usage"]["cached_tokens"] == 0
-        assert ran.stderr == ""
+        assert "cache" not in ran.stderr
         path.write_bytes(b"")
         assert "the kept cache is damaged" in llmcli("--debug", "chat", "-p", "x", *YES, "--continue").stderr

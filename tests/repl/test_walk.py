@@ -195,7 +195,7 @@ class TestTrouble:
         """A message larger than the window."""
         terminal = chat()
         reply(terminal, "one")
-        self.fails(terminal, "x1" * 500, "the conversation has", llmcli)
+        self.fails(terminal, "x1" * 500, "the message has", llmcli)
         assert len(reply(terminal, "two")) == 4
 
     def test_a_failing_template(self, chat: Open, llmcli: Program) -> None:
