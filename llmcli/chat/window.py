@@ -139,6 +139,8 @@ class Window:
         self.ids(messages, cut, spell)
         measured = self.measured(messages, cut, spell)
         plan = POLICIES[policy or self.policy](measured, budget)
+        if plan is not None and plan.action == "shift" and not self._comes_apart(messages, plan, spell):
+            plan = POLICIES["drop"](measured, budget)
         if plan is None:
             raise self._too_large(messages, measured, spell, budget)
         return plan
@@ -179,6 +181,12 @@ class Window:
             start = common_prefix(self.ids(messages, before, spell), ids, at)
         rest = ids[start : start + len(ids) - len(without)]
         return replace(cut, part=plan.part, rest=tuple(rest[plan.cut :]), back=at - start)
+
+    def _comes_apart(self, messages: Sequence[Message], plan: Plan, spell: Spell) -> bool:
+        """Whether the template writes the same around the turn that is to be cut through, and without it."""
+        cut = Cut(gone=frozenset(range(len(split(messages)[1]))) - set(plan.kept))
+        ids, without, at = self._around(messages, cut, plan.part, spell)
+        return ids[len(ids) - len(without) + at :] == without[at:]
 
     def _around(
         self, messages: Sequence[Message], cut: Cut, turn: Turn, spell: Spell

@@ -121,11 +121,8 @@ class TestOptions:
         assert "lost" in llmcli("sessions", "export", "--all").text
 
     def test_names_are_completed(self, talked: Program) -> None:
-        """In the shell, as far as they go."""
-        asked = {"_LLMCLI_COMPLETE": "complete_bash", "COMP_CWORD": "3"}
-        for words in ("llmcli sessions show f", "llmcli chat --session f"):
-            ran = talked.process(env={**asked, "COMP_WORDS": words})
-            assert ran.text.split() == ["fox"]
+        """A shell that completes is told the names, the last one used first."""
+        assert talked.process(env={"_LLMCLI_NAMES": "sessions"}).text.split() == ["날씨", "fox"]
 
     def test_a_damaged_file(self, llmcli: Program) -> None:
         """Who asked for a session is told."""
