@@ -167,13 +167,13 @@ def zsh(found: list[Entry]) -> str:
     lines = ["#compdef llmcli", "# llmcli's completion for zsh; written by completions/generate.py", ""]
     for kind in ASKED:
         lines += [
-            f"_llmcli_{kind}() {{",
+            f"_llmcli_names_of_{kind}() {{",
             f'    local -a names=(${{(f)"$(_LLMCLI_NAMES={kind} llmcli 2>/dev/null)"}})',
             "    compadd -a names",
             "}",
             "",
         ]
-    lines += ["_llmcli_files_and_models() {", "    _llmcli_models", "    _files -g '*.gguf(-.)'", "}", ""]
+    lines += ["_llmcli_files_and_models() {", "    _llmcli_names_of_models", "    _files -g '*.gguf(-.)'", "}", ""]
     for entry in found:
         name = "_llmcli" + "".join(f"_{word}" for word in entry.words.split())
         lines.append(f"{name}() {{")
@@ -223,7 +223,7 @@ def _zsh_action(value: Value) -> str:
     if value.asked and value.files:
         return "_llmcli_files_and_models"
     if value.asked:
-        return f"_llmcli_{value.asked}"
+        return f"_llmcli_names_of_{value.asked}"
     if value.words and value.files:
         return f"{{compadd -- {' '.join(value.words)}; _files}}"
     return f"({' '.join(value.words)})" if value.words else "_files" if value.files else ""
