@@ -106,6 +106,7 @@ def remove(
             typer.confirm(f"remove {what} with {n_messages:,} messages for ever?", abort=True, err=True)
         for name in dict.fromkeys(names):
             forget(cache_folder(console.environ) / SNAPSHOTS, store.remove(name))
+            console.note(f"removed {safe_line(name)}")
 
 
 def search(
