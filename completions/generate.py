@@ -173,7 +173,8 @@ def zsh(found: list[Entry]) -> str:
             "}",
             "",
         ]
-    lines += ["_llmcli_files_and_models() {", "    _llmcli_names_of_models", "    _files -g '*.gguf(-.)'", "}", ""]
+    both = ["_llmcli_names_of_models", "_files -g '*.gguf(-.)'"]
+    lines += ["_llmcli_files_and_models() {", *(f"    {line}" for line in both), "}", ""]
     for entry in found:
         name = "_llmcli" + "".join(f"_{word}" for word in entry.words.split())
         lines.append(f"{name}() {{")
