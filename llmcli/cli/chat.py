@@ -66,6 +66,13 @@ def chat(
         str,
         typer.Option("--think", metavar="|".join(THINK), help="A reasoning model's thinking."),
     ] = "show",
+    markdown: Annotated[
+        bool | None,
+        typer.Option(
+            "--markdown/--plain",
+            help="Draw replies as Markdown, or stream them raw [default: on a terminal].",
+        ),
+    ] = None,
     stats: Annotated[bool, typer.Option("--stats", help="Figures on stderr after each reply.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a reply.")] = False,
     jsonl: Annotated[
@@ -114,7 +121,15 @@ def chat(
         load_seconds = time.perf_counter() - started
         name = llama.tokenizer.name
         view = writer(
-            console, name, load_seconds, talk.name, json=json, jsonl=jsonl, stats=stats, think=think
+            console,
+            name,
+            load_seconds,
+            talk.name,
+            json=json,
+            jsonl=jsonl,
+            stats=stats,
+            think=think,
+            markdown=console.moves_cursor and markdown is not False,
         )
         with talk:
             if asked is not None:

@@ -35,6 +35,10 @@ class Output(Protocol):
         """A rich console on stdout, or with `notes` on stderr; only safe text may be given to it."""
         ...
 
+    def size(self) -> tuple[int, int]:
+        """The columns and rows of the terminal that is stdout."""
+        ...
+
     def flush(self) -> None:
         """Bring out what was written."""
         ...

@@ -65,6 +65,13 @@ class ReplyWriter(ABC):
         self.break_off()
         self.output.note(f"notice: {notice.text}")
 
+    def tell_the_end(self, reply: Reply) -> None:
+        """Say why a reply stops where the model did not end it."""
+        if reply.finish_reason == "length":
+            full = reply.context_used >= reply.context_size
+            why = "the context window is full" if full else "the limit of --predict was reached"
+            self.output.note(f"notice: the reply stops here: {why}")
+
 
 @dataclass
 class TextWriter(ReplyWriter):
@@ -93,10 +100,7 @@ class TextWriter(ReplyWriter):
     def reply(self, reply: Reply) -> None:
         """End the last line."""
         self.break_off()
-        if reply.finish_reason == "length":
-            full = reply.context_used >= reply.context_size
-            why = "the context window is full" if full else "the limit of --predict was reached"
-            self.output.note(f"notice: the reply stops here: {why}")
+        self.tell_the_end(reply)
 
     def break_off(self) -> None:
         """End the last line, on stdout and on stderr."""
@@ -161,10 +165,17 @@ def writer(
     jsonl: bool,
     stats: bool,
     think: str,
+    markdown: bool,
 ) -> ReplyWriter:
-    """The writer that the options ask for."""
+    """The writer that the options ask for; `markdown` needs a terminal that can move its cursor."""
     if json:
         return JsonWriter(output, model, load_seconds, stats, session)
     if jsonl:
         return EventWriter(output, model, load_seconds, stats, session)
-    return TextWriter(output, model, load_seconds, stats, session, shows_thinking=think == "show")
+    shows_thinking = think == "show"
+    if markdown:
+        # Here, because the others do without rich.
+        from llmcli.render.markdown_writer import MarkdownWriter
+
+        return MarkdownWriter(output, model, load_seconds, stats, session, shows_thinking=shows_thinking)
+    return TextWriter(output, model, load_seconds, stats, session, shows_thinking=shows_thinking)
