@@ -23,6 +23,11 @@ class Output(Protocol):
         """Whether stdout gets colours."""
         ...
 
+    @property
+    def moves_cursor(self) -> bool:
+        """Whether stdout is a terminal on which lines can be drawn anew."""
+        ...
+
     def write(self, data: str | bytes) -> None:
         """Write to stdout: text is made safe on a terminal, bytes go as they are."""
         ...

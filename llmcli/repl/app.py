@@ -13,10 +13,13 @@ from llmcli.engine.protocol import Progress
 from llmcli.errors import LlmcliError
 from llmcli.render.output import Output
 from llmcli.render.reply_writer import ReplyWriter
+from llmcli.render.safe import safe_line
 from llmcli.repl.commands import COMMANDS, Leave, run_command
 from llmcli.repl.commands.saved import greet
-from llmcli.repl.input import Input
+from llmcli.repl.input import Input, fitted
 from llmcli.repl.keyboard import held_back
+from llmcli.repl.names import names
+from llmcli.repl.plain_input import PlainInput
 
 
 @dataclass
@@ -44,9 +47,9 @@ class Repl:
 
     def run(self) -> None:
         """Read and answer until Ctrl-D or /exit."""
-        reader = Input(self.history, list(COMMANDS.values()), self.status, self.output.colors_output)
+        reader = self._input()
         told = ""
-        self.output.note("Enter sends, Alt-Enter adds a line, Ctrl-C stops a reply, Ctrl-D leaves; /help")
+        self.output.note(reader.greeting)
         greet(self)
         while True:
             if reader.problem != told:
@@ -90,10 +93,18 @@ class Repl:
         """Have a message stand at the next prompt, spelled so that Enter sends it again."""
         self.unsent = f"/{message}" if message.startswith("/") else message
 
-    def status(self) -> str:
-        """The line below the input: the model, and how full the window is."""
+    def status(self, columns: int) -> str:
+        """The line below the input: the model, what was dropped, and how full the window is."""
         engine = self.conversation.engine
-        return f"{engine.tokenizer.name}  {len(engine.cached)}/{engine.context_size} tokens"
+        used = f"{len(engine.cached)}/{engine.context_size} tokens"
+        name = safe_line(engine.tokenizer.name)
+        return f"{fitted(name, max(1, columns - len(used) - 2))}  {used}"
+
+    def _input(self) -> Input | PlainInput:
+        if not self.output.moves_cursor:
+            return PlainInput(self.history, self.output)
+        commands = list(COMMANDS.values())
+        return Input(self.history, commands, names(self), self.status, self.output.colors_output)
 
     def _handle(self, text: str) -> None:
         """A line of input: a command, a message, or nothing."""
