@@ -70,6 +70,11 @@ class Conversation:
         """Go on where an earlier process stopped, whose last turn left `ids` in the cache."""
         self._known = ids
 
+    def change_model(self, engine: Generator, template: ChatTemplate) -> None:
+        """Go on with another model; the messages stay, and are evaluated with the next one."""
+        self.engine, self.template = engine, template
+        self._known, self._told_merged = (), False
+
     def clear(self) -> None:
         """Forget every message but the system message."""
         self.messages = [m for m in self.messages[:1] if m.role == SYSTEM]

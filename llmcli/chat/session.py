@@ -24,8 +24,9 @@ from llmcli.chat.names import checked_name, name_from
 from llmcli.chat.reply import Event, Generated, Notice, Reply
 from llmcli.chat.snapshot import Snapshots
 from llmcli.chat.store import Saved, Store
+from llmcli.chat.template import ChatTemplate
 from llmcli.chat.tree import ROOT, Made, Node, Tip, Tree
-from llmcli.engine.protocol import Progress
+from llmcli.engine.protocol import Generator, Progress
 from llmcli.errors import StoreError, UsageError
 from llmcli.settings.sampling import SamplingOptions
 from llmcli.tokens.tokenizer import to_bytes
@@ -122,6 +123,13 @@ class Session:
         self.leave()
         self.saved, self._n_clean, self._has_spoken = None, 0, False
         self._go_on_with(Tree())
+
+    def change_model(
+        self, engine: Generator, template: ChatTemplate, model: str, snapshots: Snapshots | None
+    ) -> None:
+        """Go on with another model, which `model` names; what was said stays."""
+        self.conversation.change_model(engine, template)
+        self.model, self.snapshots, self._has_spoken = model, snapshots, False
 
     def leave(self) -> None:
         """Keep the cache for whoever comes back, and let other processes open the session."""

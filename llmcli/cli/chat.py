@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +15,7 @@ from llmcli.cli.console import Console
 from llmcli.cli.open import decode_text, open_engine, progress, read_file, read_text
 from llmcli.cli.options import ChatTemplateKwargs, ChatTemplateRef, ModelRef
 from llmcli.cli.session import model_of, open_place, snapshots_of
+from llmcli.cli.switch import switch_model
 from llmcli.cli.template import open_template, template_kwargs
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.errors import InputError, InterruptedByUser, UsageError
@@ -131,7 +132,8 @@ def chat(
             think=think,
             markdown=console.moves_cursor and markdown is not False,
         )
-        with talk:
+        # Closed after the session, which keeps the cache of the model at its end.
+        with ExitStack() as opened, talk:
             if asked is not None:
                 talk.unanswered()
                 _run(console, talk, asked, view)
@@ -141,7 +143,8 @@ def chat(
 
                 history = None if no_save else state_folder(console.environ) / "history"
                 bar = partial(progress, console, "reading the prompt")
-                Repl(console, talk, view, history=history, attached=attached, progress=bar).run()
+                load = partial(switch_model, console, talk, opened, engine, chat_template, not no_kv_snapshot)
+                Repl(console, talk, view, bar, load, history=history, attached=attached).run()
 
 
 def _run(console: Console, talk: Session, asked: Iterable[str], view: ReplyWriter) -> None:

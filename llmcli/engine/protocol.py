@@ -235,3 +235,7 @@ class Generator(Protocol):
     def ends_reply(self, token_id: int) -> bool:
         """Whether the token means that the model has finished (EOS, EOT, ...)."""
         ...
+
+    def close(self) -> None:
+        """Give the memory back; every call raises EngineError from now on."""
+        ...

@@ -15,7 +15,6 @@ from llmcli.render.safe import safe
 class MarkdownWriter(ReplyWriter):
     """Draws the answer block by block."""
 
-    shows_thinking: bool = True
     _view: MarkdownView | None = None
     _thoughts: str = ""
     """The end of the thinking that is on the screen."""

@@ -25,6 +25,7 @@ class ReplyWriter(ABC):
     stats: bool
     session: str | None = None
     """What the session is called where it was given a name."""
+    shows_thinking: bool = True
     cancelled: bool = False
     """Whether Ctrl-C ended the last reply."""
 
@@ -77,7 +78,6 @@ class ReplyWriter(ABC):
 class TextWriter(ReplyWriter):
     """The reply as text, streamed; thinking is dimmed, or on stderr where stdout is no terminal."""
 
-    shows_thinking: bool = True
     _last: str = "\n"
     _last_thought: str = "\n"
     _in_thinking: bool = False

@@ -34,6 +34,8 @@ class Repl:
     session: Session
     view: ReplyWriter
     progress: Callable[[], AbstractContextManager[Progress | None]]
+    load: Callable[[str], None]
+    """Goes on with the model that a reference names; where that fails, with the present one."""
     history: Path | None = None
     attached: str = ""
     unsent: str = field(default="", init=False)
@@ -88,6 +90,11 @@ class Repl:
         else:
             self.put_back(text or "")
             self.output.note("stopped before anything was said; the conversation is as it was")
+
+    def switch(self, reference: str) -> None:
+        """Go on with another model."""
+        with held_back():
+            self.load(reference)
 
     def put_back(self, message: str) -> None:
         """Have a message stand at the next prompt, spelled so that Enter sends it again."""

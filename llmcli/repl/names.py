@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from llmcli.errors import StoreError
+from llmcli.repl.commands import COMMANDS
 from llmcli.settings.model import BUNDLED
 from llmcli.settings.option import options_of
 from llmcli.settings.sampling import SamplingOptions
@@ -21,6 +22,7 @@ def names(repl: Repl) -> Names:
     return {
         "sessions": lambda: _sessions(repl),
         "models": lambda: [BUNDLED],
+        "commands": lambda: [name.removeprefix("/") for name in COMMANDS],
         "options": lambda: list(options_of(SamplingOptions)),
         "think": lambda: ("show", "hide", "off"),
     }
