@@ -53,9 +53,11 @@ class Conversation:
         """
         yield from self._answer([*self.messages, Message(USER, text)], on_prefill)
 
-    def retry(self, *, on_prefill: Progress | None = None) -> Events[Event, None, None]:
-        """Write another reply to the last user message in place of the last reply."""
-        yield from self._answer(self.messages[: self._last_user() + 1], on_prefill)
+    def retry(
+        self, *, taken: Sequence[int] = (), on_prefill: Progress | None = None
+    ) -> Events[Event, None, None]:
+        """Write another reply to the last user message in place of the last one; it begins with `taken`."""
+        yield from self._answer(self.messages[: self._last_user() + 1], on_prefill, taken)
 
     def undo(self) -> Message | None:
         """Step back to before the last user message; that message, None where there is none."""
@@ -89,7 +91,9 @@ class Conversation:
             ],
         )
 
-    def _answer(self, messages: list[Message], on_prefill: Progress | None) -> Events[Event, None, None]:
+    def _answer(
+        self, messages: list[Message], on_prefill: Progress | None, taken: Sequence[int] = ()
+    ) -> Events[Event, None, None]:
         prompt = self.prompt(messages)
         if prompt.system_merged and not self._told_merged:
             self._told_merged = True
@@ -103,6 +107,7 @@ class Conversation:
             self.abort,
             known=self._known,
             thinking_opened=prompt.text.rstrip().endswith(OPEN),
+            taken=taken,
             on_prefill=on_prefill,
         ):
             if isinstance(event, Reply):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Generator as Events
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
@@ -77,9 +77,14 @@ class Session:
         """Say something else in the place of the last user message: a branch of its own. Errors as `ask`."""
         yield from self._answer(_said(trees.undo(self.tree), text), on_prefill)
 
-    def retry(self, *, on_prefill: Progress | None = None) -> Events[Event, None, None]:
-        """Write another reply to the last user message: a branch of its own. Errors as `ask`."""
-        yield from self._answer(trees.at_last_question(self.tree), on_prefill)
+    def retry(
+        self, *, taken: Sequence[int] = (), on_prefill: Progress | None = None
+    ) -> Events[Event, None, None]:
+        """Write another reply to the last user message: a branch of its own, which begins with `taken`.
+
+        Errors as `ask`.
+        """
+        yield from self._answer(trees.at_last_question(self.tree), on_prefill, taken)
 
     def undo(self) -> Message:
         """Step back to before the last user message, and give it. Raises UsageError where there is none."""
@@ -159,14 +164,16 @@ class Session:
         if self.snapshots is not None and (ids := self.snapshots.resume(saved.key)):
             self.conversation.resume(ids)
 
-    def _answer(self, asked: Tree, on_prefill: Progress | None) -> Events[Event, None, None]:
+    def _answer(
+        self, asked: Tree, on_prefill: Progress | None, taken: Sequence[int] = ()
+    ) -> Events[Event, None, None]:
         """Carry out a turn that answers the last message of `asked`, and put the reply into the tree."""
         conversation, before, messages = self.conversation, self.tree, self.conversation.messages
         self._keep(asked)
         conversation.messages = begun = self._with_system(asked)
         growing = _Growing(asked.leaf, origin_of(conversation, self.model))
         try:
-            for event in conversation.retry(on_prefill=on_prefill):
+            for event in conversation.retry(taken=taken, on_prefill=on_prefill):
                 if isinstance(event, Generated) and growing.add(event):
                     self._grow(growing)
                 elif isinstance(event, Reply) and conversation.messages is not begun:

@@ -25,24 +25,25 @@ def take_turn(
     *,
     known: Sequence[int] = (),
     thinking_opened: bool = False,
+    taken: Sequence[int] = (),
     on_prefill: Progress | None = None,
 ) -> Iterator[Generated | Reply]:
     """Evaluate `prompt` and write a reply: each token as it comes, and the Reply last.
 
     What the cache holds of the prompt is not evaluated again, also where `known`, the ids of the last turn,
     spells it differently. Ctrl-C ends the turn with what there is. `thinking_opened`: the prompt ends inside
-    a `<think>`. Raises WindowFullError, before anything is evaluated, for a prompt that leaves no room for a
-    reply.
+    a `<think>`. The reply begins with the ids `taken`, which are its first events. Raises WindowFullError,
+    before anything is evaluated, for a prompt that leaves no room for a reply.
     """
     wanted = reuse(known, prompt, engine.tokenizer)
-    if len(wanted) >= engine.context_size:
+    if len(wanted) + len(taken) >= engine.context_size:
         raise WindowFullError(
             f"the conversation has {len(wanted):,} tokens and leaves no room for a reply "
             f"in the window of {engine.context_size:,}",
             hint="begin a new conversation, shorten the message, or ask for a larger window with -c",
         )
     with abort.deferred():
-        yield from _Turn(engine, wanted, options, abort, thinking_opened).run(on_prefill)
+        yield from _Turn(engine, wanted, options, abort, thinking_opened, taken).run(on_prefill)
 
 
 class _Turn:
@@ -55,8 +56,10 @@ class _Turn:
         options: SamplingOptions,
         abort: AbortFlag,
         thinking_opened: bool,
+        taken: Sequence[int],
     ) -> None:
         self.engine, self.prompt, self.options, self.abort = engine, prompt, options, abort
+        self.taken = taken
         self.stream = TextStream(options.stop)
         self.splitter = ThinkingSplitter(opened=thinking_opened)
         self.answer: list[str] = []
@@ -65,16 +68,17 @@ class _Turn:
         self.finish_reason: FinishReason = "cancelled"
 
     def run(self, on_prefill: Progress | None) -> Iterator[Generated | Reply]:
-        kept = plan(self.engine.cached, self.prompt, can_shift=False).kept
-        sampler = self.engine.sampler(self.options, self.prompt)
+        wanted = [*self.prompt, *self.taken]
+        kept = plan(self.engine.cached, wanted, can_shift=False).kept
+        sampler = self.engine.sampler(self.options, wanted)
         started = time.perf_counter()
         prefilled = first_token = 0.0
         try:
-            evaluated = self.engine.ready(self.prompt, on_progress=on_prefill)
+            evaluated = self.engine.ready(wanted, on_progress=on_prefill)
             prefilled = time.perf_counter() - started
-            if self.options.predict == 0:
-                self.finish_reason = "length"
-            while self.options.predict != 0 and not self._is_over(token_id := sampler.sample()):
+            yield from (self._generated(i) for i in self.taken if not self.engine.ends_reply(i))
+            goes_on = self._goes_on()
+            while goes_on and not self._is_over(token_id := sampler.sample()):
                 first_token = first_token or time.perf_counter() - started
                 yield self._generated(token_id)
                 if self._has_ended():
@@ -90,13 +94,23 @@ class _Turn:
         yield Reply(
             message=Message(ASSISTANT, "".join(self.answer), "".join(self.thoughts)),
             finish_reason=self.finish_reason,
-            usage=Usage(len(self.prompt), evaluated, len(self.ids)),
+            usage=Usage(len(wanted), evaluated, max(0, len(self.ids) - len(self.taken))),
             timings=Timings(prefilled, first_token, decode),
             seed=sampler.seed,
             ids=(*self.prompt, *self.ids),
+            begins=len(self.prompt),
             context_size=self.engine.context_size,
             context_used=len(self.engine.cached),
         )
+
+    def _goes_on(self) -> bool:
+        """Whether there is anything to write after what was taken."""
+        if self.taken and self._is_over(self.taken[-1]):
+            return False
+        if 0 <= self.options.predict <= len(self.taken):
+            self.finish_reason = "length"
+            return False
+        return True
 
     def _is_over(self, token_id: int) -> bool:
         """Whether the model says with this token that it has finished."""

@@ -74,6 +74,9 @@ def chat(
             help="Draw replies as Markdown, or stream them raw [default: on a terminal].",
         ),
     ] = None,
+    probs: Annotated[
+        bool, typer.Option("--probs", help="Colour each token of a reply by its probability.")
+    ] = False,
     stats: Annotated[bool, typer.Option("--stats", help="Figures on stderr after each reply.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a reply.")] = False,
     jsonl: Annotated[
@@ -131,12 +134,13 @@ def chat(
             stats=stats,
             think=think,
             markdown=console.moves_cursor and markdown is not False,
+            probs=probs,
         )
         # Closed after the session, which keeps the cache of the model at its end.
         with ExitStack() as opened, talk:
             if asked is not None:
                 talk.unanswered()
-                _run(console, talk, asked, view)
+                _run(console, talk, asked, view, probs)
             else:
                 from llmcli.repl.app import Repl
                 from llmcli.settings.folders import state_folder
@@ -147,14 +151,16 @@ def chat(
                 Repl(console, talk, view, bar, load, history=history, attached=attached).run()
 
 
-def _run(console: Console, talk: Session, asked: Iterable[str], view: ReplyWriter) -> None:
+def _run(console: Console, talk: Session, asked: Iterable[str], view: ReplyWriter, probs: bool) -> None:
     """Ask everything there is to ask. Raises InterruptedByUser after a reply in which Ctrl-C came."""
+    from llmcli.repl.probabilities import with_probs
+
     for text in asked:
         with (
             progress(console, "reading the prompt") as on_prefill,
             closing(talk.ask(text, on_prefill=on_prefill)) as events,
         ):
-            view.show_all(events)
+            view.show_all(with_probs(events, talk.conversation.engine) if probs else events)
         if view.cancelled or talk.conversation.abort.is_set:
             raise InterruptedByUser
 

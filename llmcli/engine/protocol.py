@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,7 @@ class Sampler(Protocol):
         ...
 
 
+@runtime_checkable
 class Logits(Protocol):
     """An engine that shows the raw scores of the next token."""
 
@@ -82,6 +83,7 @@ class Logits(Protocol):
         ...
 
 
+@runtime_checkable
 class Scorer(Protocol):
     """An engine that shows the raw scores after every token of a text."""
 

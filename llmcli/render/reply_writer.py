@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from llmcli.chat.reply import Event, Generated, Notice, Reply
 from llmcli.render.data import to_json
@@ -26,8 +27,11 @@ class ReplyWriter(ABC):
     session: str | None = None
     """What the session is called where it was given a name."""
     shows_thinking: bool = True
+    shows_probs: ClassVar[bool] = False
+    """Whether events are to come with probabilities."""
     cancelled: bool = False
     """Whether Ctrl-C ended the last reply."""
+    last: Reply | None = None
 
     def show_all(self, events: Iterable[Event]) -> None:
         """Show the events of a turn as they come; one that fails is left at the beginning of a line."""
@@ -48,6 +52,7 @@ class ReplyWriter(ABC):
         elif isinstance(event, Notice):
             self.notice(event)
         else:
+            self.last = event
             self.cancelled = event.finish_reason == "cancelled"
             self.reply(event)
             if self.stats:
@@ -112,10 +117,14 @@ class TextWriter(ReplyWriter):
         self._in_thinking = False
         self.output.flush()
 
-    def _on_terminal(self, text: str, thinking: bool) -> None:
+    def begin_stretch(self, thinking: bool) -> None:
+        """Put a blank line between the thinking and the answer."""
         if self._in_thinking and not thinking:
             self.output.write("\n\n" if not self._last.endswith("\n") else "\n")
         self._in_thinking = thinking
+
+    def _on_terminal(self, text: str, thinking: bool) -> None:
+        self.begin_stretch(thinking)
         shown = safe(text)
         self.output.write_raw(f"{DIM}{shown}{PLAIN}" if thinking and self.output.colors_output else shown)
         self._last = text
@@ -166,6 +175,7 @@ def writer(
     stats: bool,
     think: str,
     markdown: bool,
+    probs: bool,
 ) -> ReplyWriter:
     """The writer that the options ask for; `markdown` needs a terminal that can move its cursor."""
     if json:
@@ -173,9 +183,13 @@ def writer(
     if jsonl:
         return EventWriter(output, model, load_seconds, stats, session)
     shows_thinking = think == "show"
+    if probs and output.writes_terminal:
+        from llmcli.render.probs_writer import ProbsWriter
+
+        return ProbsWriter(output, model, load_seconds, stats, session, shows_thinking)
     if markdown:
         # Here, because the others do without rich.
         from llmcli.render.markdown_writer import MarkdownWriter
 
-        return MarkdownWriter(output, model, load_seconds, stats, session, shows_thinking=shows_thinking)
-    return TextWriter(output, model, load_seconds, stats, session, shows_thinking=shows_thinking)
+        return MarkdownWriter(output, model, load_seconds, stats, session, shows_thinking)
+    return TextWriter(output, model, load_seconds, stats, session, shows_thinking)

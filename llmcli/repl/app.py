@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from llmcli.repl.input import Input, fitted
 from llmcli.repl.keyboard import held_back
 from llmcli.repl.names import names
 from llmcli.repl.plain_input import PlainInput
+from llmcli.repl.probabilities import with_probs
 
 
 @dataclass
@@ -70,17 +71,19 @@ class Repl:
             except Leave:
                 return
 
-    def answer(self, text: str | None) -> None:
-        """Write the reply to `text`, or with None another one to the last message."""
+    def answer(self, text: str | None, taken: Sequence[int] = ()) -> None:
+        """Write the reply to `text`, or with None another one to the last message, beginning with `taken`."""
         conversation, session = self.conversation, self.session
         before = conversation.messages
         turn, self.is_editing = session.edit if self.is_editing else session.ask, False
         # The line editor has its own way with SIGINT; here it is ours again.
         with conversation.abort.installed(), held_back(), self.progress() as on_prefill:
             if text is None:
-                events = session.retry(on_prefill=on_prefill)
+                events = session.retry(taken=taken, on_prefill=on_prefill)
             else:
                 events = turn(self._with_attachment(text), on_prefill=on_prefill)
+            if self.view.shows_probs:
+                events = with_probs(events, conversation.engine)
             with closing(events):
                 self.view.show_all(events)
         if conversation.messages is not before:
