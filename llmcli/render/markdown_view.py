@@ -1,7 +1,7 @@
 """Markdown on a terminal while it is written: what is finished is drawn once, the last block is redrawn.
 
 From text as it comes to what has to be written to the terminal. What it costs is bounded: the last block is
-drawn again only when PATIENCE times as long as the last drawing took has passed.
+drawn again only when PATIENCE times as long has passed as all drawing took.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from llmcli.render.safe import safe
 if TYPE_CHECKING:
     from rich.console import Console
 
-PATIENCE = 80
+PATIENCE = 60
 HIGHEST = 12
 """How many lines may be alive at most."""
 
@@ -60,8 +60,9 @@ class MarkdownView:
         out = [self._finish(block) for block in self._splitter.push(safe(text))]
         if began >= self._due:
             out.append(self._show(self._splitter.shown))
+        if any(out):
             ended = self._clock()
-            self._due = ended + PATIENCE * (ended - began)
+            self._due = max(self._due, began) + PATIENCE * (ended - began)
         return "".join(out)
 
     def end(self) -> str:
