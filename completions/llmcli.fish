@@ -37,6 +37,8 @@ complete -c llmcli -n '__llmcli_at chat' -o sysf -l system-file -r -F -d 'The sa
 complete -c llmcli -n '__llmcli_at chat' -l chat-template -r -F -a 'chatglm4 chatml command-r deepseek deepseek2 deepseek3 exaone3 falcon3 gemma granite kimi-k2 llama2 llama2-sys llama3 llama4 mistral-v1 mistral-v3 mistral-v3-tekken mistral-v7 mistral-v7-tekken openchat phi3 phi4 vicuna zephyr' -d 'Template [default: the model'"'"'s own]'
 complete -c llmcli -n '__llmcli_at chat' -l chat-template-kwargs -x -d 'Variables for the template'
 complete -c llmcli -n '__llmcli_at chat' -l no-kv-snapshot -d 'Do not keep the cache of a session on disk'
+complete -c llmcli -n '__llmcli_at chat' -l plain -l markdown -d 'Draw replies as Markdown, or stream them raw [default: on a terminal]'
+complete -c llmcli -n '__llmcli_at chat' -l probs -d 'Colour each token of a reply by its probability'
 complete -c llmcli -n '__llmcli_at chat' -l json -d 'One JSON object a reply'
 complete -c llmcli -n '__llmcli_at chat' -l jsonl -d 'Events as they happen, a JSON object a line'
 complete -c llmcli -n '__llmcli_at chat' -l session -x -a '(_LLMCLI_NAMES=sessions llmcli 2>/dev/null)' -d 'Open this session, or begin it'

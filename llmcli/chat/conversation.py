@@ -51,8 +51,7 @@ class Conversation:
     _told_merged: bool = False
 
     def __post_init__(self, window_options: WindowOptions | None) -> None:
-        self.window = Window(self.engine.context_size, window_options or WindowOptions())
-        self._fitting = Fitting(self.window, self.engine, self.abort)
+        self._open_window(self.engine, window_options or WindowOptions())
 
     @property
     def system(self) -> str:
@@ -71,9 +70,11 @@ class Conversation:
         """
         yield from self._answer([*self.messages, Message(USER, text)], on_prefill)
 
-    def retry(self, *, on_prefill: Progress | None = None) -> Events[Event, None, None]:
-        """Write another reply to the last user message in place of the last reply."""
-        yield from self._answer(self.messages[: self._last_user() + 1], on_prefill)
+    def retry(
+        self, *, taken: Sequence[int] = (), on_prefill: Progress | None = None
+    ) -> Events[Event, None, None]:
+        """Write another reply to the last user message in place of the last one; it begins with `taken`."""
+        yield from self._answer(self.messages[: self._last_user() + 1], on_prefill, taken=taken)
 
     def go_on(self, *, on_prefill: Progress | None = None) -> Events[Event, None, None]:
         """Go on with the last reply where it ended.
@@ -160,6 +161,18 @@ class Conversation:
         """Go on where an earlier process stopped, whose last turn left `ids` in the cache."""
         self._known = ids
 
+    def change_model(self, engine: Generator, template: ChatTemplate) -> None:
+        """Go on with another model; the messages stay, and are evaluated with the next one.
+
+        Its window is another: what had left the old one may have room in it. Raises UsageError for a reserve
+        as large as that window.
+        """
+        pinned = self.window.pinned
+        self._open_window(engine, self.window.options)
+        self.window.pinned = pinned
+        self.engine, self.template = engine, template
+        self._known, self._written, self._told_merged = (), NOTHING_WRITTEN, False
+
     def clear(self) -> None:
         """Forget every message but the system message."""
         self.messages = [m for m in self.messages[:1] if m.role == SYSTEM]
@@ -176,7 +189,12 @@ class Conversation:
         )
 
     def _answer(
-        self, messages: list[Message], on_prefill: Progress | None, begun: Message | None = None
+        self,
+        messages: list[Message],
+        on_prefill: Progress | None,
+        *,
+        taken: Sequence[int] = (),
+        begun: Message | None = None,
     ) -> Events[Event, None, None]:
         begun, end = self._begun(begun) if begun else (None, [])
         spelling = Spelling(self.prompt, self.engine.tokenizer, self._known, end)
@@ -197,6 +215,7 @@ class Conversation:
             may_shift=fitted.may_shift,
             begun=begun,
             begun_ids=end,
+            taken=taken,
             on_prefill=on_prefill,
         ):
             if isinstance(event, Reply):
@@ -228,6 +247,10 @@ class Conversation:
         if seed is None or seed < 0:
             return self.sampling
         return replace(self.sampling, seed=(seed + self.n_replies) % SEEDS)
+
+    def _open_window(self, engine: Generator, options: WindowOptions) -> None:
+        self.window = Window(engine.context_size, options)
+        self._fitting = Fitting(self.window, engine, self.abort)
 
     def _last_user(self) -> int:
         return max((i for i, m in enumerate(self.messages) if m.role == USER), default=-1)

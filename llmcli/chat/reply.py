@@ -49,7 +49,8 @@ class Outside:
 class Reply:
     """A finished (or cancelled) reply.
 
-    `ids` are those of the prompt and the reply as it was written; reading its text back may give others.
+    `ids` are those of the prompt and the reply as it was written; reading its text back may give others. The
+    reply `begins` at that place among them.
     """
 
     message: Message
@@ -60,6 +61,7 @@ class Reply:
     ids: tuple[int, ...]
     context_size: int
     context_used: int
+    begins: int
     outside: Outside = Outside()
 
 
@@ -69,12 +71,13 @@ class Generated:
 
     `shown` are stretches of text, each with whether it is thinking. It is empty while characters are
     incomplete or a stop string may have begun; what is still held back when the reply ends comes in a last
-    event without a token.
+    event without a token. `prob` is the model's own probability of the token, where somebody asked for it.
     """
 
     id: int | None
     piece: bytes
     shown: tuple[tuple[str, bool], ...]
+    prob: float | None = None
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Generator as Events
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
+from functools import partial
 from types import TracebackType
 
 from llmcli import __version__
@@ -24,8 +25,9 @@ from llmcli.chat.names import checked_name, name_from
 from llmcli.chat.reply import Event, Generated, Notice, Reply
 from llmcli.chat.snapshot import Snapshots
 from llmcli.chat.store import Saved, Store
+from llmcli.chat.template import ChatTemplate
 from llmcli.chat.tree import ROOT, Made, Node, Tip, Tree
-from llmcli.engine.protocol import Progress
+from llmcli.engine.protocol import Generator, Progress
 from llmcli.errors import StoreError, UsageError
 from llmcli.settings.sampling import SamplingOptions
 from llmcli.tokens.tokenizer import to_bytes
@@ -76,16 +78,21 @@ class Session:
         """Say something else in the place of the last user message: a branch of its own. Errors as `ask`."""
         yield from self._answer(_said(trees.undo(self.tree), text), on_prefill)
 
-    def retry(self, *, on_prefill: Progress | None = None) -> Events[Event, None, None]:
-        """Write another reply to the last user message: a branch of its own. Errors as `ask`."""
-        yield from self._answer(trees.at_last_question(self.tree), on_prefill)
+    def retry(
+        self, *, taken: Sequence[int] = (), on_prefill: Progress | None = None
+    ) -> Events[Event, None, None]:
+        """Write another reply to the last user message: a branch of its own, which begins with `taken`.
+
+        Errors as `ask`.
+        """
+        yield from self._answer(trees.at_last_question(self.tree), on_prefill, taken=taken)
 
     def go_on(self, *, on_prefill: Progress | None = None) -> Events[Event, None, None]:
         """Go on with the last reply: the longer one is a branch of its own. Errors as `ask`."""
         last = None if self.tree.leaf == ROOT else self.tree.nodes[self.tree.leaf].message
         if last is None or last.role != ASSISTANT:
             raise UsageError("there is no reply to go on with")
-        yield from self._answer(trees.at_last_question(self.tree), on_prefill, last)
+        yield from self._answer(trees.at_last_question(self.tree), on_prefill, reply=last)
 
     def undo(self) -> Message:
         """Step back to before the last user message, and give it. Raises UsageError where there is none."""
@@ -130,6 +137,13 @@ class Session:
         self.saved, self._n_clean, self._has_spoken = None, 0, False
         self._go_on_with(Tree())
 
+    def change_model(
+        self, engine: Generator, template: ChatTemplate, model: str, snapshots: Snapshots | None
+    ) -> None:
+        """Go on with another model, which `model` names; what was said stays."""
+        self.conversation.change_model(engine, template)
+        self.model, self.snapshots, self._has_spoken = model, snapshots, False
+
     def leave(self) -> None:
         """Keep the cache for whoever comes back, and let other processes open the session."""
         if self.store is not None and self.saved is not None:
@@ -161,14 +175,19 @@ class Session:
             self.conversation.resume(ids)
 
     def _answer(
-        self, asked: Tree, on_prefill: Progress | None, reply: Message | None = None
+        self,
+        asked: Tree,
+        on_prefill: Progress | None,
+        *,
+        taken: Sequence[int] = (),
+        reply: Message | None = None,
     ) -> Events[Event, None, None]:
         """Carry out a turn that answers the last message of `asked`, and put the reply into the tree.
 
-        A `reply` is what was said already, to be gone on with.
+        The new reply begins with the ids `taken`; a `reply` is what was said already, to be gone on with.
         """
         conversation, before, messages = self.conversation, self.tree, self.conversation.messages
-        turn = conversation.go_on if reply else conversation.retry
+        turn = conversation.go_on if reply else partial(conversation.retry, taken=taken)
         is_answered = False
         try:
             self._keep(asked)

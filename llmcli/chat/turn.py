@@ -28,6 +28,7 @@ def take_turn(
     may_shift: bool = False,
     begun: Message | None = None,
     begun_ids: Sequence[int] = (),
+    taken: Sequence[int] = (),
     on_prefill: Progress | None = None,
 ) -> Iterator[Generated | Reply]:
     """Evaluate `prompt` and write a reply: each token as it comes, and the Reply last.
@@ -35,18 +36,18 @@ def take_turn(
     What the cache holds of the prompt is not evaluated again, also where `known`, the ids of the last turn,
     spells it differently; with `may_shift`, also what stands further back in it. Ctrl-C ends the turn with
     what there is. `thinking_opened`: the prompt ends inside a `<think>`. A reply that has `begun` goes on;
-    the prompt ends with its ids. Raises WindowFullError, before anything is evaluated, for a prompt that
-    leaves no room for a reply.
+    the prompt ends with its ids. A new one begins with the ids `taken`, which are its first events. Raises
+    WindowFullError, before anything is evaluated, for a prompt that leaves no room for a reply.
     """
     wanted = reuse(known, prompt, engine.tokenizer)
-    if len(wanted) >= engine.context_size:
+    if len(wanted) + len(taken) >= engine.context_size:
         raise WindowFullError(
             f"the conversation has {len(wanted):,} tokens and leaves no room for a reply "
             f"in the window of {engine.context_size:,}",
             hint="begin a new conversation, shorten the message, or ask for a larger window with -c",
         )
     with abort.deferred():
-        turn = _Turn(engine, wanted, options, abort, thinking_opened, begun, begun_ids)
+        turn = _Turn(engine, wanted, options, abort, thinking_opened, begun, begun_ids, taken)
         yield from turn.run(on_prefill, may_shift)
 
 
@@ -62,8 +63,10 @@ class _Turn:
         thinking_opened: bool,
         begun: Message | None,
         begun_ids: Sequence[int],
+        taken: Sequence[int],
     ) -> None:
         self.engine, self.prompt, self.options, self.abort = engine, prompt, options, abort
+        self.taken = taken
         self.stream = TextStream(options.stop)
         self.splitter = ThinkingSplitter(opened=thinking_opened, begun=begun is not None)
         self.goes_on, self.begun_ids = begun is not None, begun_ids
@@ -73,18 +76,19 @@ class _Turn:
         self.finish_reason: FinishReason = "cancelled"
 
     def run(self, on_prefill: Progress | None, may_shift: bool) -> Iterator[Generated | Reply]:
+        wanted = [*self.prompt, *self.taken]
         may_shift = may_shift and self.engine.can_shift
-        kept = plan(self.engine.cached, self.prompt, may_shift).kept
-        sampler = self.engine.sampler(self.options, self.prompt)
-        sampler.take_up(self.begun_ids)
+        kept = plan(self.engine.cached, wanted, may_shift).kept
+        sampler = self.engine.sampler(self.options, wanted)
+        sampler.take_up([*self.begun_ids, *self.taken])
         started = time.perf_counter()
         prefilled = first_token = 0.0
         try:
-            evaluated = self.engine.ready(self.prompt, may_shift=may_shift, on_progress=on_prefill)
+            evaluated = self.engine.ready(wanted, may_shift=may_shift, on_progress=on_prefill)
             prefilled = time.perf_counter() - started
-            if self.options.predict == 0:
-                self.finish_reason = "length"
-            while self.options.predict != 0 and not self._is_over(token_id := sampler.sample()):
+            yield from (self._generated(i) for i in self.taken if not self.engine.ends_reply(i))
+            goes_on = self._goes_on()
+            while goes_on and not self._is_over(token_id := sampler.sample()):
                 first_token = first_token or time.perf_counter() - started
                 yield self._generated(token_id)
                 if self._has_ended():
@@ -100,13 +104,23 @@ class _Turn:
         yield Reply(
             message=Message(ASSISTANT, "".join(self.answer), "".join(self.thoughts)),
             finish_reason=self.finish_reason,
-            usage=Usage(len(self.prompt), evaluated, len(self.ids)),
+            usage=Usage(len(wanted), evaluated, max(0, len(self.ids) - len(self.taken))),
             timings=Timings(prefilled, first_token, decode),
             seed=sampler.seed,
             ids=(*self.prompt, *self.ids),
+            begins=len(self.prompt),
             context_size=self.engine.context_size,
             context_used=len(self.engine.cached),
         )
+
+    def _goes_on(self) -> bool:
+        """Whether there is anything to write after what was taken."""
+        if self.taken and self._is_over(self.taken[-1]):
+            return False
+        if 0 <= self.options.predict <= len(self.taken):
+            self.finish_reason = "length"
+            return False
+        return True
 
     def _is_over(self, token_id: int) -> bool:
         """Whether the model says with this token that it has finished."""

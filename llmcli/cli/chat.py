@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +15,7 @@ from llmcli.cli.console import Console
 from llmcli.cli.open import decode_text, open_engine, progress, read_file, read_text
 from llmcli.cli.options import ChatTemplateKwargs, ChatTemplateRef, ModelRef
 from llmcli.cli.session import model_of, open_place, snapshots_of
+from llmcli.cli.switch import switch_model
 from llmcli.cli.template import open_template, template_kwargs
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.errors import InputError, InterruptedByUser, UsageError
@@ -63,6 +64,16 @@ def chat(
     chat_template_kwargs: ChatTemplateKwargs = None,
     no_kv_snapshot: Annotated[
         bool, typer.Option("--no-kv-snapshot", help="Do not keep the cache of a session on disk.")
+    ] = False,
+    markdown: Annotated[
+        bool | None,
+        typer.Option(
+            "--markdown/--plain",
+            help="Draw replies as Markdown, or stream them raw [default: on a terminal].",
+        ),
+    ] = None,
+    probs: Annotated[
+        bool, typer.Option("--probs", help="Colour each token of a reply by its probability.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a reply.")] = False,
     jsonl: Annotated[
@@ -123,24 +134,32 @@ def chat(
             jsonl=jsonl,
             stats=looks.stats,
             think=looks.think,
+            markdown=console.moves_cursor and markdown is not False,
+            probs=probs,
         )
         view.tally = conversation.tally
-        with talk:
+        # Closed after the session, which keeps the cache of the model at its end.
+        with ExitStack() as opened, talk:
             if asked is not None:
                 if talk.unanswered():
                     console.note("notice: the session's last message got no reply, and is left out")
-                _run(console, talk, asked, view)
+                _run(console, talk, asked, view, probs)
             else:
                 from llmcli.repl.app import Repl
                 from llmcli.settings.folders import state_folder
 
                 history = None if no_save else state_folder(console.environ) / "history"
                 bar = partial(progress, console, "reading the prompt")
-                Repl(console, talk, view, history=history, attached=attached, progress=bar).run()
+                load = partial(switch_model, console, talk, opened, engine, chat_template, not no_kv_snapshot)
+                Repl(console, talk, view, bar, load, history=history, attached=attached).run()
 
 
-def _run(console: Console, talk: Session, asked: Iterable[str | None], view: ReplyWriter) -> None:
+def _run(
+    console: Console, talk: Session, asked: Iterable[str | None], view: ReplyWriter, probs: bool
+) -> None:
     """Ask everything there is to ask. Raises InterruptedByUser after a reply in which Ctrl-C came."""
+    from llmcli.repl.probabilities import with_probs
+
     for text in asked:
         with progress(console, "reading the prompt") as on_prefill:
             if text is None:
@@ -148,7 +167,7 @@ def _run(console: Console, talk: Session, asked: Iterable[str | None], view: Rep
             else:
                 events = talk.ask(text, on_prefill=on_prefill)
             with closing(events):
-                view.show_all(events)
+                view.show_all(with_probs(events, talk.conversation.engine) if probs else events)
         if view.cancelled or talk.conversation.abort.is_set:
             raise InterruptedByUser
 

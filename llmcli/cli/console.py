@@ -156,6 +156,15 @@ class Console:
         """Whether stderr gets colours."""
         return self._colors(self.notes_on_terminal)
 
+    @property
+    def moves_cursor(self) -> bool:
+        """Whether stdout is a terminal on which lines can be drawn anew."""
+        return self.writes_terminal and self.environ.get("TERM") != "dumb"
+
+    def size(self) -> tuple[int, int]:
+        """The columns and rows of the terminal that is stdout."""
+        return _size(self.stdout)
+
     def as_text(self, *, notes: bool = False) -> IO[str]:
         """stdout, or with `notes` stderr, as those libraries want it that print by themselves."""
         return cast(IO[str], _TextOn(self, notes=notes))
@@ -172,7 +181,7 @@ class Console:
             force_terminal=terminal or colors,
             no_color=not colors,
             color_system="auto" if terminal and colors else "standard" if colors else None,
-            width=_width(stream) if terminal else UNBROKEN,
+            width=_size(stream)[0] if terminal else UNBROKEN,
             highlight=False,
             markup=False,
             emoji=False,
@@ -224,9 +233,10 @@ class _TextOn:
         return stream.fileno()
 
 
-def _width(stream: BinaryIO | None) -> int:
-    """The terminal's width in cells; 80 where it does not say."""
+def _size(stream: BinaryIO | None) -> tuple[int, int]:
+    """The terminal's columns and rows; 80 and 24 where it does not say."""
     try:
-        return (os.get_terminal_size(stream.fileno()).columns if stream else 0) or 80
+        columns, rows = os.get_terminal_size(stream.fileno()) if stream else (0, 0)
     except OSError:
-        return 80
+        columns, rows = 0, 0
+    return columns or 80, rows or 24

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,7 @@ class Sampler(Protocol):
         ...
 
 
+@runtime_checkable
 class Logits(Protocol):
     """An engine that shows the raw scores of the next token."""
 
@@ -86,6 +87,7 @@ class Logits(Protocol):
         ...
 
 
+@runtime_checkable
 class Scorer(Protocol):
     """An engine that shows the raw scores after every token of a text."""
 
@@ -249,4 +251,8 @@ class Generator(Protocol):
 
     def ends_reply(self, token_id: int) -> bool:
         """Whether the token means that the model has finished (EOS, EOT, ...)."""
+        ...
+
+    def close(self) -> None:
+        """Give the memory back; every call raises EngineError from now on."""
         ...

@@ -144,6 +144,23 @@ def score(engine: Scorer, prompt: Prompt, k: int, *, on_progress: Progress | Non
     return Score(tuple(tokens), n_bytes, len(parts), len(ids))
 
 
+def score_after(
+    engine: Scorer, ids: Sequence[int], begin: int, k: int, *, on_progress: Progress | None = None
+) -> Score:
+    """The tokens of `ids` from `begin` on, which the window has to hold, as `score` gives those of a text.
+
+    What the cache holds before them is not evaluated again. `begin` is at least 1. Errors as `Logits.ready`.
+    """
+    tokenizer = engine.tokenizer
+    tokens: list[ScoredToken] = []
+    with RowReader(tokenizer.n_tokens, k, engine.n_threads) as reader:
+        for at, rows in engine.rows(ids[:-1], begin - 1, on_progress=on_progress):
+            came = ids[at + 1 : at + 1 + len(rows)]
+            tokens += _scored(at + 1, came, reader.read(rows, came), tokenizer)
+    n_bytes = sum(len(token.piece) for token in tokens)
+    return Score(tuple(tokens), n_bytes, 1, len(tokens))
+
+
 def perplexity(sum_logprob: float, n_tokens: int) -> float:
     """exp(-mean logprob); infinite where that leaves the range of floats."""
     mean = -sum_logprob / n_tokens

@@ -23,6 +23,11 @@ class Output(Protocol):
         """Whether stdout gets colours."""
         ...
 
+    @property
+    def moves_cursor(self) -> bool:
+        """Whether stdout is a terminal on which lines can be drawn anew."""
+        ...
+
     def write(self, data: str | bytes) -> None:
         """Write to stdout: text is made safe on a terminal, bytes go as they are."""
         ...
@@ -33,6 +38,10 @@ class Output(Protocol):
 
     def rich(self, *, notes: bool = False) -> RichConsole:
         """A rich console on stdout, or with `notes` on stderr; only safe text may be given to it."""
+        ...
+
+    def size(self) -> tuple[int, int]:
+        """The columns and rows of the terminal that is stdout."""
         ...
 
     def flush(self) -> None:

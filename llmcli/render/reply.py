@@ -58,6 +58,7 @@ def token_event(event: Generated) -> dict[str, Any]:
         **token,
         "content": "".join(text for text, thinking in event.shown if not thinking),
         "reasoning": "".join(text for text, thinking in event.shown if thinking),
+        **({} if event.prob is None else {"prob": event.prob}),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from llmcli.chat.reply import Dropped, Event, Generated, Notice, Reply
 from llmcli.chat.tally import Tally
@@ -29,8 +30,12 @@ class ReplyWriter(ABC):
     stats: bool
     session: str | None = None
     """What the session is called where it was given a name."""
+    shows_thinking: bool = True
+    shows_probs: ClassVar[bool] = False
+    """Whether events are to come with probabilities."""
     cancelled: bool = False
     """Whether Ctrl-C ended the last reply."""
+    last: Reply | None = None
     tally: Callable[[], Tally] | None = field(default=None, kw_only=True)
     """Says what the window is used for."""
 
@@ -53,6 +58,7 @@ class ReplyWriter(ABC):
         elif isinstance(event, Notice):
             self.notice(event)
         else:
+            self.last = event
             self.cancelled = event.finish_reason == "cancelled"
             self.reply(event)
             if self.stats:
@@ -77,12 +83,18 @@ class ReplyWriter(ABC):
         self.break_off()
         self.output.note(f"notice: {notice.text}")
 
+    def tell_the_end(self, reply: Reply) -> None:
+        """Say why a reply stops where the model did not end it."""
+        if reply.finish_reason == "length":
+            full = reply.context_used >= reply.context_size
+            why = "the context window is full" if full else "the limit of --predict was reached"
+            self.output.note(f"notice: the reply stops here: {why}")
+
 
 @dataclass
 class TextWriter(ReplyWriter):
     """The reply as text, streamed; thinking is dimmed, or on stderr where stdout is no terminal."""
 
-    shows_thinking: bool = True
     _last: str = "\n"
     _last_thought: str = "\n"
     _in_thinking: bool = False
@@ -105,10 +117,7 @@ class TextWriter(ReplyWriter):
     def reply(self, reply: Reply) -> None:
         """End the last line."""
         self.break_off()
-        if reply.finish_reason == "length":
-            full = reply.context_used >= reply.context_size
-            why = "the context window is full" if full else "the limit of --predict was reached"
-            self.output.note(f"notice: the reply stops here: {why}")
+        self.tell_the_end(reply)
 
     def break_off(self) -> None:
         """End the last line, on stdout and on stderr."""
@@ -120,10 +129,14 @@ class TextWriter(ReplyWriter):
         self._in_thinking = False
         self.output.flush()
 
-    def _on_terminal(self, text: str, thinking: bool) -> None:
+    def begin_stretch(self, thinking: bool) -> None:
+        """Put a blank line between the thinking and the answer."""
         if self._in_thinking and not thinking:
             self.output.write("\n\n" if not self._last.endswith("\n") else "\n")
         self._in_thinking = thinking
+
+    def _on_terminal(self, text: str, thinking: bool) -> None:
+        self.begin_stretch(thinking)
         shown = safe(text)
         self.output.write_raw(f"{DIM}{shown}{PLAIN}" if thinking and self.output.colors_output else shown)
         self._last = text
@@ -178,10 +191,22 @@ def writer(
     jsonl: bool,
     stats: bool,
     think: str,
+    markdown: bool,
+    probs: bool,
 ) -> ReplyWriter:
-    """The writer that the options ask for."""
+    """The writer that the options ask for; `markdown` needs a terminal that can move its cursor."""
     if json:
         return JsonWriter(output, model, load_seconds, offload, stats, session)
     if jsonl:
         return EventWriter(output, model, load_seconds, offload, stats, session)
-    return TextWriter(output, model, load_seconds, offload, stats, session, shows_thinking=think == "show")
+    shows_thinking = think == "show"
+    if probs and output.writes_terminal:
+        from llmcli.render.probs_writer import ProbsWriter
+
+        return ProbsWriter(output, model, load_seconds, offload, stats, session, shows_thinking)
+    if markdown:
+        # Here, because the others do without rich.
+        from llmcli.render.markdown_writer import MarkdownWriter
+
+        return MarkdownWriter(output, model, load_seconds, offload, stats, session, shows_thinking)
+    return TextWriter(output, model, load_seconds, offload, stats, session, shows_thinking)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +14,14 @@ from llmcli.engine.protocol import Progress
 from llmcli.errors import InterruptedByUser, LlmcliError
 from llmcli.render.output import Output
 from llmcli.render.reply_writer import ReplyWriter
+from llmcli.render.safe import safe_line
 from llmcli.repl.commands import COMMANDS, Leave, run_command
 from llmcli.repl.commands.saved import greet
-from llmcli.repl.input import Input
+from llmcli.repl.input import Input, fitted
 from llmcli.repl.keyboard import held_back
+from llmcli.repl.names import names
+from llmcli.repl.plain_input import PlainInput
+from llmcli.repl.probabilities import with_probs
 
 
 @dataclass
@@ -32,6 +36,8 @@ class Repl:
     session: Session
     view: ReplyWriter
     progress: Callable[[], AbstractContextManager[Progress | None]]
+    load: Callable[[str], None]
+    """Goes on with the model that a reference names; where that fails, with the present one."""
     history: Path | None = None
     attached: str = ""
     unsent: str = field(default="", init=False)
@@ -54,9 +60,9 @@ class Repl:
             self.refill.stop()
 
     def _loop(self) -> None:
-        reader = Input(self.history, list(COMMANDS.values()), self.status, self.output.colors_output)
+        reader = self._input()
         told = ""
-        self.output.note("Enter sends, Alt-Enter adds a line, Ctrl-C stops a reply, Ctrl-D leaves; /help")
+        self.output.note(reader.greeting)
         greet(self)
         while True:
             if reader.problem != told:
@@ -76,8 +82,11 @@ class Repl:
             except Leave:
                 return
 
-    def answer(self, text: str | None, *, go_on: bool = False) -> None:
-        """Write the reply to `text`; with None another one to the last message, or `go_on` with it."""
+    def answer(self, text: str | None, taken: Sequence[int] = (), *, go_on: bool = False) -> None:
+        """Write the reply to `text`; with None another one to the last message, or `go_on` with it.
+
+        Another reply begins with `taken`.
+        """
         conversation, session = self.conversation, self.session
         before = conversation.messages
         turn, self.is_editing = session.edit if self.is_editing else session.ask, False
@@ -86,9 +95,11 @@ class Repl:
             if go_on:
                 events = session.go_on(on_prefill=on_prefill)
             elif text is None:
-                events = session.retry(on_prefill=on_prefill)
+                events = session.retry(taken=taken, on_prefill=on_prefill)
             else:
                 events = turn(self._with_attachment(text), on_prefill=on_prefill)
+            if self.view.shows_probs:
+                events = with_probs(events, conversation.engine)
             with closing(events):
                 self.view.show_all(events)
         if conversation.messages is not before:
@@ -116,16 +127,30 @@ class Repl:
         except LlmcliError as error:  # the reply before it is kept all the same
             self.output.show_error(error)
 
+    def switch(self, reference: str) -> None:
+        """Go on with another model."""
+        with held_back():
+            self.load(reference)
+        self.refill = Refill(self.conversation.engine)
+
     def put_back(self, message: str) -> None:
         """Have a message stand at the next prompt, spelled so that Enter sends it again."""
         self.unsent = f"/{message}" if message.startswith("/") else message
 
-    def status(self) -> str:
-        """The line below the input: the model, and how full the window is."""
+    def status(self, columns: int) -> str:
+        """The line below the input: the model, what was dropped, and how full the window is."""
         conversation, engine = self.conversation, self.conversation.engine
         dropped = len(conversation.window.outside(conversation.messages))
         outside = f"{dropped} messages outside  " if dropped else ""
-        return f"{engine.tokenizer.name}  {outside}{len(engine.cached)}/{engine.context_size} tokens"
+        used = f"{outside}{len(engine.cached)}/{engine.context_size} tokens"
+        name = safe_line(engine.tokenizer.name)
+        return f"{fitted(name, max(1, columns - len(used) - 2))}  {used}"
+
+    def _input(self) -> Input | PlainInput:
+        if not self.output.moves_cursor:
+            return PlainInput(self.history, self.output)
+        commands = list(COMMANDS.values())
+        return Input(self.history, commands, names(self), self.status, self.output.colors_output)
 
     def _handle(self, text: str) -> None:
         """A line of input: a command, a message, or nothing."""

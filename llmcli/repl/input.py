@@ -1,38 +1,49 @@
-"""The line that the user types on: several lines, a history kept over runs, completion of commands."""
+"""The line that the user types on: several lines, a history kept over runs, completion, help below it."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.completion import CompleteEvent, Completer, Completion
-from prompt_toolkit.document import Document
-from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.application import get_app
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import ColorDepth
+from prompt_toolkit.utils import get_cwidth
 
 from llmcli.repl.commands import Command
+from llmcli.repl.completion import CommandCompleter, Names, begun_command
+from llmcli.repl.history import open_history
 
 PROMPT, CONTINUED = ">>> ", "... "
 
 
 class Input:
-    """Reads one message after the other. `problem` says why the history can't be kept, if so."""
+    """Reads one message after the other. `problem` says why the history can't be kept, if so.
+
+    `names` are what arguments of commands can be completed to.
+    """
+
+    greeting = "Enter sends, Alt-Enter adds a line, Ctrl-C stops a reply, Ctrl-D leaves; /help"
 
     def __init__(
-        self, history: Path | None, commands: Sequence[Command], status: Callable[[], str], colors: bool
+        self,
+        history: Path | None,
+        commands: Sequence[Command],
+        names: Names,
+        status: Callable[[int], str],
+        colors: bool,
     ) -> None:
         self.problem = ""
+        self._commands, self._status = commands, status
         self._session: PromptSession[str] = PromptSession(
-            history=self._history(history),
+            history=open_history(history, self._no_history),
             multiline=True,
             prompt_continuation=CONTINUED,
             key_bindings=_keys(),
-            completer=_Commands(commands),
+            completer=CommandCompleter(commands, names),
             complete_while_typing=False,
-            bottom_toolbar=status,
+            bottom_toolbar=self._bottom_line,
             enable_open_in_editor=True,
             color_depth=None if colors else ColorDepth.DEPTH_1_BIT,
         )
@@ -44,35 +55,15 @@ class Input:
         """
         return self._session.prompt(PROMPT, default=unsent)
 
-    def _history(self, path: Path | None) -> History:
-        if path is None:
-            return InMemoryHistory()
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # What people write to a model is theirs alone to read.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        except OSError as error:
-            self._no_history(path, error)
-            return InMemoryHistory()
-        return _KeptHistory(path, self._no_history)
+    def _bottom_line(self) -> str:
+        """How the command that is being typed is written; else the state of things."""
+        app = get_app()
+        columns = app.output.get_size().columns
+        command = begun_command(self._commands, app.current_buffer.document.text)
+        return fitted(f"{command.usage}  {command.help}", columns) if command else self._status(columns)
 
     def _no_history(self, path: Path, error: OSError) -> None:
         self.problem = f"the history is not kept: {path}: {error.strerror}"
-
-
-class _KeptHistory(FileHistory):
-    """A history in a file; where the disk takes no more, `on_problem` hears of it and memory serves."""
-
-    def __init__(self, path: Path, on_problem: Callable[[Path, OSError], None]) -> None:
-        super().__init__(str(path))
-        self._path, self._on_problem = path, on_problem
-
-    def store_string(self, string: str) -> None:
-        """Called with each line that was sent."""
-        try:
-            super().store_string(string)
-        except OSError as error:
-            self._on_problem(self._path, error)
 
 
 def _keys() -> KeyBindings:
@@ -90,16 +81,10 @@ def _keys() -> KeyBindings:
     return keys
 
 
-class _Commands(Completer):
-    """Completes the first word of a line that begins with a slash."""
-
-    def __init__(self, commands: Sequence[Command]) -> None:
-        self._commands = commands
-
-    def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
-        """The commands that begin with what is written."""
-        text = document.text_before_cursor
-        if text.startswith("/") and " " not in text:
-            for command in self._commands:
-                if command.name.startswith(text):
-                    yield Completion(command.name, -len(text), command.usage, display_meta=command.help)
+def fitted(text: str, columns: int) -> str:
+    """The beginning of a text, as much as a line of so many cells holds."""
+    if get_cwidth(text) <= columns:
+        return text
+    while text and get_cwidth(text) >= columns:
+        text = text[:-1]
+    return text + "…"

@@ -80,6 +80,12 @@ class Terminal:
         """What is on the screen, without the blanks at the ends of lines and of the screen."""
         return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
 
+    @property
+    def cells(self) -> list[list[pyte.screens.Char]]:
+        """Every cell of the screen, with its colours."""
+        screen = self._screen
+        return [[screen.buffer[y][x] for x in range(screen.columns)] for y in range(screen.lines)]
+
     def sees(self, text: str, times: int = 1) -> None:
         """Wait until `text` is on the screen, `times` times."""
         self.waits(lambda: self.shown.count(text) >= times, repr(text))

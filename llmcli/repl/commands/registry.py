@@ -23,6 +23,8 @@ class Command:
     name: str
     usage: str
     help: str
+    completes: tuple[str, ...]
+    """What Tab completes its argument to: files, or other things by name."""
     run: Callable[[Repl, str], None]
 
 
@@ -31,12 +33,15 @@ COMMANDS: dict[str, Command] = {}
 Body = Callable[["Repl", str], None]
 
 
-def slash(usage: str, description: str) -> Callable[[Body], Body]:
-    """Enter a function into the table; the first word of `usage` is the command's name."""
+def slash(usage: str, description: str, *completes: str) -> Callable[[Body], Body]:
+    """Enter a function into the table; the first word of `usage` is the command's name.
+
+    `completes` are the kinds of things that its argument can name.
+    """
 
     def register(function: Body) -> Body:
         name = usage.split()[0]
-        COMMANDS[name] = Command(name, usage, description, function)
+        COMMANDS[name] = Command(name, usage, description, completes, function)
         return function
 
     return register

@@ -57,7 +57,7 @@ def _save(repl: Repl, argument: str) -> None:
     )
 
 
-@slash("/load NAME", "go on with another session")
+@slash("/load NAME", "go on with another session", "sessions")
 def _load(repl: Repl, argument: str) -> None:
     if not argument:
         raise UsageError("usage: /load NAME", hint="/sessions lists them")
@@ -75,7 +75,7 @@ def _sessions(repl: Repl, _argument: str) -> None:
     repl.output.rich().print(list_as_table(repl.session.store.summaries()))
 
 
-@slash("/export FILE [--all]", "write the conversation to a .md, .json, .jsonl or .html file")
+@slash("/export FILE [--all]", "write the conversation to a .md, .json, .jsonl or .html file", "files")
 def _export(repl: Repl, argument: str) -> None:
     name = argument.removesuffix(" --all")
     target = Path(name.strip()).expanduser()

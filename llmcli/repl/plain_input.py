@@ -1,0 +1,54 @@
+"""Input on a terminal that can do nothing (TERM=dumb): the terminal's own line, and not one escape byte."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from llmcli.render.output import Output
+from llmcli.repl.history import open_history
+from llmcli.repl.input import CONTINUED, PROMPT
+
+
+class PlainInput:
+    """Reads one message after the other; a line that ends in a backslash goes on in the next."""
+
+    greeting = "Enter sends, a backslash before it adds a line, Ctrl-C stops a reply, Ctrl-D leaves; /help"
+
+    def __init__(self, history: Path | None, output: Output) -> None:
+        self.problem = ""
+        self._output = output
+        self._history = open_history(history, self._no_history)
+
+    def read(self, unsent: str = "") -> str:
+        """The next message; with `unsent` an empty line means that one.
+
+        Raises KeyboardInterrupt on Ctrl-C, EOFError on Ctrl-D in an empty line.
+        """
+        if unsent:
+            self._output.note(f"an empty line sends again: {unsent}")
+        try:
+            line = self._line(PROMPT)
+            lines = [line]
+            while line.endswith("\\"):
+                line = self._line(CONTINUED)
+                lines.append(line)
+        except KeyboardInterrupt:
+            self._output.write("\n")
+            raise
+        text = "\n".join([*(part[:-1] for part in lines[:-1]), lines[-1]]) or unsent
+        if text.strip():
+            self._history.store_string(text)
+        return text
+
+    def _line(self, prompt: str) -> str:
+        self._output.write(prompt)
+        self._output.flush()
+        line = sys.stdin.readline()
+        if not line:
+            self._output.write("\n")
+            raise EOFError
+        return line.removesuffix("\n")
+
+    def _no_history(self, path: Path, error: OSError) -> None:
+        self.problem = f"the history is not kept: {path}: {error.strerror}"
