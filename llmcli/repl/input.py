@@ -7,6 +7,8 @@ from pathlib import Path
 
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
+from prompt_toolkit.enums import DEFAULT_BUFFER
+from prompt_toolkit.filters import has_focus
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.utils import get_cwidth
@@ -69,7 +71,8 @@ class Input:
 def _keys() -> KeyBindings:
     keys = KeyBindings()
 
-    @keys.add("enter")
+    # Enter in a search through the history ends the search.
+    @keys.add("enter", filter=has_focus(DEFAULT_BUFFER))
     def _send(event: KeyPressEvent) -> None:
         event.current_buffer.validate_and_handle()
 
