@@ -283,7 +283,7 @@ class TestCommands:
         assert "error: --temp nan: must be" in says(terminal, "/set temp nan")
         assert "error: the grammar does not parse" in says(terminal, "/set grammar root ::= (")
         assert "error: there is no option 'nope'" in says(terminal, "/set nope 1")
-        assert re.search(r"^temp +0\.0$", says(terminal, "/show"), re.M)
+        assert re.search(r"^\* temp +0\.0$", says(terminal, "/show"), re.M)
         assert says(terminal, "hello") == "yes!"
         says(terminal, '/set grammar root ::= "no!"')
         assert says(terminal, "hello") == "no!"
