@@ -214,7 +214,7 @@ class TestExplorer:
     def test_forth_and_back_evaluate_nothing_twice(self, engine: LlamaEngine) -> None:
         """Back is free, there again as well, and another branch costs its own tokens."""
         explorer = Explorer(engine, PROMPT.ids(engine.tokenizer), sampling())
-        first, second = (c.id for c in explorer.top(2))
+        first, second = (c.id for c in explorer.top(2)[:2])
         n = engine.n_evaluated
         explorer.choose(first)
         explorer.choose(explorer.top(1)[0].id)
