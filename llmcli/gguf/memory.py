@@ -57,7 +57,10 @@ class Memory:
     """Bytes that a model takes with given options."""
 
     context_size: int
-    n_layers: int
+    layers: tuple[int, ...]
+    """Of each layer: its weights, what it caches, its state."""
+    output: int
+    """The output's weights."""
     weights: int
     kv_cache: int
     state: int
@@ -104,18 +107,16 @@ def estimate(headers: Sequence[Header], options: MemoryOptions) -> Memory:
         metadata, tensors, sorted(windows), n_tokens, flash=options.flash_attn != "off"
     )
     state = sum(layer.state for layer in layers)
+    each = [layer.weights + layer.state + cache for layer, cache in zip(layers, caches, strict=True)]
+    output = _output_weights(tensors)
     wanted = {"auto": 0, "all": len(layers) + 1}.get(str(options.n_gpu_layers), options.n_gpu_layers)
     n_offloaded = min(int(wanted), len(layers) + 1)
     # llama.cpp counts from the end, and the output is the last: the embedding stays.
-    first = len(layers) + 1 - n_offloaded
-    on_gpu = sum(
-        layer.weights + layer.state + cache for layer, cache in list(zip(layers, caches, strict=True))[first:]
-    )
-    if n_offloaded:
-        on_gpu += compute + _output_weights(tensors)
+    on_gpu = sum(each[len(layers) + 1 - n_offloaded :]) + (output + compute if n_offloaded else 0)
     return Memory(
         context_size=context,
-        n_layers=len(layers),
+        layers=tuple(each),
+        output=output,
         weights=weights,
         kv_cache=sum(caches),
         state=state,

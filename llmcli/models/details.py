@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from llmcli.errors import ModelError
 from llmcli.gguf.header import Array, Header, MetadataValue, TensorInfo, read_header
+from llmcli.gguf.parts import parts_of
 from llmcli.gguf.types import FILE_TYPES, TENSOR_TYPES
-from llmcli.models.found import PART, quantization_in
+from llmcli.models.found import quantization_in
 
 SPECIAL = ("bos", "eos", "eot", "eom", "unknown", "seperator", "padding", "mask", "cls")
 """As GGUF spells them in its keys."""
@@ -116,23 +116,6 @@ def details(path: Path) -> Details:
         special_tokens=_special_tokens(first),
         chat_template=_text_or_none(first.metadata.get("tokenizer.chat_template")),
     )
-
-
-def parts_of(path: Path) -> list[Path]:
-    """All files of the model whose first file is `path`: itself, where it is not split."""
-    part = PART.fullmatch(path.name)
-    if part is None:
-        return [path]
-    count = int(part["count"])
-    paths = [path.with_name(f"{part['stem']}-{n:05}-of-{count:05}.gguf") for n in range(1, count + 1)]
-    missing = next((other for other in paths if not other.exists()), None)
-    if int(part["number"]) != 1 and paths[0].exists():
-        raise ModelError(
-            f"{path}: part {int(part['number'])} of {count} of a split model", hint=f"name {paths[0]}"
-        )
-    if missing is not None and path.exists():
-        raise ModelError(f"{missing}: this part of the model is missing", hint="download it, too")
-    return paths if missing is None else [path]
 
 
 def _types(tensors: Sequence[TensorInfo]) -> tuple[TypeUse, ...]:

@@ -8,11 +8,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmcli.gguf.parts import PART
+
 DEEPEST = 8
 """Folders within folders; a store needs five."""
-
-PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.I)
-"""The name of a file of a split model."""
 
 HALF_DOWNLOAD = re.compile(
     r"\.gguf\.(incomplete|part|partial|tmp|download|downloadInProgress|crdownload|aria2)$", re.I

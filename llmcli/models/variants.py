@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from llmcli.errors import ModelError
-from llmcli.models.found import PART, quantization_in
+from llmcli.gguf.parts import PART
+from llmcli.models.found import quantization_in
 from llmcli.models.hub import HubFile, Repository
 
 PREFERRED = (

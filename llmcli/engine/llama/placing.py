@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from llmcli.engine.llama.devices import Device, add_server, cpu_buffers, default_devices, devices, pointers_of
 from llmcli.engine.llama.library import lib, log
 from llmcli.engine.offload import Needs, Offload, layers_that_fit
-from llmcli.gguf.header import Array, Header
-from llmcli.settings.engine import AUTO_LIMIT, EngineOptions
+from llmcli.gguf.header import Header, read_header
+from llmcli.gguf.memory import estimate
+from llmcli.gguf.parts import parts_of
+from llmcli.settings.engine import EngineOptions
+from llmcli.settings.memory import MemoryOptions
 
 SPLIT_MODES = {
     "none": lib.LLAMA_SPLIT_MODE_NONE,
@@ -21,10 +22,7 @@ SPLIT_MODES = {
 }
 EXPERTS = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
 """The tensors of a mixture of experts, by name, as llama.cpp's own `--cpu-moe` finds them."""
-BYTES_PER_VALUE = {"f32": 4.0, "q8_0": 34 / 32, "q5_1": 24 / 32, "q5_0": 22 / 32}
-SMALL_TYPES = 20 / 32
-MOST_LAYERS = 4096
-PART = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.gguf", re.DOTALL)
+EXPERT = re.compile(rf"blk\.(\d+){EXPERTS}")
 OFFLOADED = re.compile(r"offloaded (\d+)/(\d+) layers to GPU")
 
 
@@ -83,62 +81,13 @@ def came_of(options: EngineOptions) -> Offload:
 
 
 def needs_of(header: Header, options: EngineOptions) -> Needs:
-    """About what a model takes on a device, from its header alone."""
-    n_layers = min(_figure(header, "block_count", 1), MOST_LAYERS)
-    width = _figure(header, "embedding_length", 4096)
-    heads = max(1, _figure(header, "attention.head_count", 32))
-    kv_heads = _figure(header, "attention.head_count_kv", heads)
-    head = width // heads
-    keys = _figure(header, "attention.key_length", head) * _bytes(options.cache_type_k)
-    values = _figure(header, "attention.value_length", head) * _bytes(options.cache_type_v)
-    trained = _figure(header, "context_length", AUTO_LIMIT)
-    window = min(trained, AUTO_LIMIT) if options.ctx_size is None else options.ctx_size or trained
-    cache = int(window * kv_heads * (keys + values))
-    layers, output = _weights(header, n_layers, options.cpu_moe)
-    vocabulary = header.metadata.get("tokenizer.ggml.tokens")
-    n_vocab = vocabulary.length if isinstance(vocabulary, Array) else 0
-    # The logits of a micro-batch, and some vectors of each of its tokens.
-    compute = 4 * min(options.ubatch_size, window) * (n_vocab + 16 * width)
-    return Needs(tuple(size + cache for size in layers), output, compute)
-
-
-def _weights(header: Header, n_layers: int, cpu_moe: bool) -> tuple[Sequence[int], int]:
-    """Bytes of the weights of each layer, and of the output."""
-    parts = _parts(header.path)
-    if len(parts) > 1:
-        # Only the first part's header is at hand.
-        each = sum(part.stat().st_size for part in parts if part.is_file()) // (n_layers + 1)
-        return [each] * n_layers, each
-    layers = [0] * n_layers
-    output = embedding = 0
-    for tensor in header.tensors:
-        size = tensor.n_bytes or 0
-        block = re.match(r"blk\.(\d+)\.", tensor.name)
-        if block and int(block[1]) < n_layers:
-            layers[int(block[1])] += 0 if cpu_moe and re.search(EXPERTS, tensor.name) else size
-        elif tensor.name.startswith("output"):
-            output += size
-        elif tensor.name == "token_embd.weight":
-            embedding = size
-    tied = not any(tensor.name == "output.weight" for tensor in header.tensors)
-    return layers, output + (embedding if tied else 0)
-
-
-def _parts(path: Path) -> list[Path]:
-    part = PART.fullmatch(path.name)
-    if part is None:
-        return [path]
-    return [path.with_name(f"{part[1]}-{n:05}-of-{part[3]}.gguf") for n in range(1, int(part[3]) + 1)]
-
-
-def _figure(header: Header, key: str, default: int) -> int:
-    """A figure of the architecture; of one that differs from layer to layer, the largest."""
-    name = f"{header.metadata.get('general.architecture')}.{key}"
-    value = header.metadata.get(name)
-    if isinstance(value, Array):
-        return max((number for number in header.array(name) if isinstance(number, int)), default=default)
-    return value if isinstance(value, int) and value > 0 else default
-
-
-def _bytes(cache_type: str) -> float:
-    return 2.0 if cache_type in ("f16", "bf16") else BYTES_PER_VALUE.get(cache_type, SMALL_TYPES)
+    """About what a model takes on a device, from the headers of its files."""
+    headers = [header if path == header.path else read_header(path) for path in parts_of(header.path)]
+    wanted = {name: getattr(options, name) for name in MemoryOptions.__dataclass_fields__}
+    memory = estimate(headers, MemoryOptions(**wanted))
+    layers = list(memory.layers)
+    if options.cpu_moe:
+        for tensor in (tensor for each in headers for tensor in each.tensors):
+            if expert := EXPERT.match(tensor.name):
+                layers[int(expert[1])] -= tensor.n_bytes or 0
+    return Needs(tuple(layers), memory.output, memory.compute)
