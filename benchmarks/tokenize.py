@@ -158,7 +158,8 @@ def _lines(vocabulary: Path, text: Path) -> int:
 
 def _llama_tokenize(program: Path, vocabulary: Path, text: Path) -> int:
     command = [str(program), "-m", str(vocabulary), "-f", str(text)]
-    command += ["--ids", "--no-bos", "--log-disable", "--show-count"]
+    # Without --no-escape it turns the \n of program code into newlines.
+    command += ["--ids", "--no-bos", "--no-escape", "--log-disable", "--show-count"]
     environ = {**os.environ, "GGML_NO_BACKTRACE": "1"}
     done = subprocess.run(command, check=True, capture_output=True, env=environ)
     found = re.search(rb"Total number of tokens: (\d+)", done.stdout[-200:])
