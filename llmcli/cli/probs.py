@@ -80,7 +80,7 @@ def probs(
             sampling_given=sampling_given,
             as_json=as_json,
         )
-        if mode not in ("score", "versus_score"):  # these evaluate a prompt in their own way
+        if mode not in ("score", "versus", "versus_score"):  # these evaluate a prompt in their own way
             with progress(console, "reading the prompt") as on_progress:
                 llama.ready(job.prompt.ids(llama.tokenizer), on_progress=on_progress)
         MODES[mode](job)

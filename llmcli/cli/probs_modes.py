@@ -158,12 +158,15 @@ def _score(job: Job) -> None:
     # What was scored before a Ctrl-C is shown like everything else.
     with job.abort.deferred(), progress(job.console, "scoring") as on_progress:
         report = score(job.llama, job.prompt, job.shown.k, on_progress=on_progress)
+    if not report.is_whole:
+        job.console.note("interrupted; this is what was scored")  # to draw it may take a moment
+    job.show(score_data(report), lambda: score_table(report, colors=job.console.colors_output))
     if job.shown.html is not None:
         from llmcli.render.score_html import score_page
 
+        job.console.flush()
         save(job.shown.html, score_page(report, job.llama.tokenizer.name))
         job.console.note(f"wrote {job.shown.html}")
-    job.show(score_data(report), lambda: score_table(report, colors=job.console.colors_output))
     if not report.is_whole:
         job.console.note(f"interrupted after {len(report.tokens):,} of {report.n_prompt_tokens:,} tokens")
         raise InterruptedByUser
@@ -192,19 +195,20 @@ def _versus(job: Job) -> None:
 
     llama, k = job.llama, job.shown.k
     tokenizer, ids = llama.tokenizer, job.prompt.ids(llama.tokenizer)
-    llama.ready(ids)
+    if job.versus_prompt is None:
+        with open_vocabulary(job.console, job.shown.versus) as vocabulary:
+            check_same_vocabulary(tokenizer, vocabulary)
+            other = vocabulary.name
+    with progress(job.console, "reading the prompt") as on_progress:
+        llama.ready(ids, on_progress=on_progress)
     logits = llama.logits().copy()
     if job.versus_prompt is not None:
         llama.ready(job.versus_prompt.ids(tokenizer))
         report, other = versus(logits, llama.logits(), k, tokenizer), "--versus-prompt"
         n_evaluated = llama.n_evaluated
     else:
-        reference = job.shown.versus or ""
-        with open_vocabulary(job.console, reference) as vocabulary:
-            check_same_vocabulary(tokenizer, vocabulary)
-            other = vocabulary.name
         llama.context.close()  # two caches are more than is needed
-        with open_engine(job.console, reference, job.engine, job.abort) as second:
+        with open_engine(job.console, job.shown.versus, job.engine, job.abort) as second:
             second.ready(ids)
             report = versus(logits, second.logits(), k, second.tokenizer)
             n_evaluated = llama.n_evaluated + second.n_evaluated
@@ -245,6 +249,8 @@ def _interactive(job: Job) -> None:
     from llmcli.repl.explore import explore
 
     explorer = Explorer(job.llama, job.prompt.ids(job.llama.tokenizer), job.sampling)
+    with closing(job.llama.sampler(job.sampling)) as sampler:
+        job.note_skipped(sampler.skipped)
     left = explore(explorer, job.abort, job.prompt.text, colors=job.console.colors_output)
     job.console.write(left.text.decode("utf-8", "surrogateescape") + "\n")
     if left.by_interrupt:

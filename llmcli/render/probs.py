@@ -117,7 +117,7 @@ def _temps_columns(report: NextToken, temps: Sequence[AtTemperature], which: ran
     for j in which:
         entropies += [f"{temps[j].entropy_bits:.2f}", ""]
     rows.append(["", "", Text("entropy, bits", "dim"), *entropies])
-    return fitted_table(columns, rows, narrow_below=30 + 20 * len(temps))
+    return fitted_table(columns, rows, narrow_below=30 + 20 * len(which))
 
 
 def candidate_data(candidate: Candidate) -> dict[str, Any]:
