@@ -224,7 +224,7 @@ def _versus_score(job: Job) -> None:
 
     llama, k = job.llama, job.shown.k
     if job.versus_prompt is not None:
-        with LlamaContext(llama.model, job.engine, job.abort) as context:
+        with LlamaContext(llama.model, job.engine, job.abort) as context, job.abort.deferred():
             second = LlamaEngine(llama.model, context)
             report = versus_prompt(llama, second, job.prompt, job.versus_prompt, k)
             n_evaluated = llama.n_evaluated + second.n_evaluated
@@ -235,6 +235,7 @@ def _versus_score(job: Job) -> None:
             check_same_vocabulary(llama.tokenizer, vocabulary)
         with (
             open_engine(job.console, reference, job.engine, job.abort) as second,
+            job.abort.deferred(),
             progress(job.console, "comparing") as on_progress,
         ):
             report = versus_model(llama, second, job.prompt, k, on_progress=on_progress)
@@ -242,6 +243,9 @@ def _versus_score(job: Job) -> None:
             name, other = llama.tokenizer.name, second.tokenizer.name
     data = {"versus": other, **versus_score_data(report)}
     job.show(data, lambda: versus_score_table(report, name, other), n_evaluated=n_evaluated)
+    if not report.is_whole:
+        job.console.note(f"interrupted after {len(report.tokens):,} tokens")
+        raise InterruptedByUser
 
 
 def _interactive(job: Job) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmcli.engine.protocol import Progress, Scorer
-from llmcli.errors import InputError, ModelError, WindowFullError
+from llmcli.errors import InputError, InterruptedByUser, ModelError, WindowFullError
 from llmcli.probs.distribution import LN2, log_softmax
 from llmcli.probs.prompt import Prompt
 from llmcli.probs.score import Window, check_scorable, perplexity, predictions, windows
@@ -64,9 +64,10 @@ class VersusToken:
 
 @dataclass(frozen=True)
 class VersusScore:
-    """Two models, or two beginnings, on the same tokens."""
+    """Two models, or two beginnings, on the same tokens: all of them, or those before a Ctrl-C."""
 
     tokens: tuple[VersusToken, ...]
+    is_whole: bool = True
 
     def mean(self, name: str) -> float:
         """The mean of a figure of `Versus` (kl_bits, js_bits, same_top) over all tokens."""
@@ -114,7 +115,7 @@ def versus_model(
     check_scorable(ids)
     parts = windows(len(ids), min(engine.context_size, other.context_size))
     found = predictions(engine, ids, parts, on_progress)
-    return VersusScore(tuple(_side_by_side(ids, found, predictions(other, ids, parts), k, engine.tokenizer)))
+    return _compared(_side_by_side(ids, found, predictions(other, ids, parts), k, engine.tokenizer))
 
 
 def versus_prompt(engine: Scorer, other: Scorer, prompt: Prompt, other_prompt: Prompt, k: int) -> VersusScore:
@@ -140,7 +141,7 @@ def versus_prompt(engine: Scorer, other: Scorer, prompt: Prompt, other_prompt: P
         predictions(scorer, own, [Window(0, len(own), len(own) - n)])
         for scorer, own in ((engine, ids), (other, other_ids))
     )
-    return VersusScore(tuple(_side_by_side(ids, found, others, k, engine.tokenizer)))
+    return _compared(_side_by_side(ids, found, others, k, engine.tokenizer))
 
 
 def check_same_vocabulary(one: Tokenizer, other: Tokenizer) -> None:
@@ -161,6 +162,19 @@ def check_same_vocabulary(one: Tokenizer, other: Tokenizer) -> None:
                 f"{spelled[0]!r} in the one and {spelled[1]!r} in the other",
                 hint=hint,
             )
+
+
+def _compared(tokens: Iterator[VersusToken]) -> VersusScore:
+    """All of the tokens; on Ctrl-C those that were compared until then, if any."""
+    done: list[VersusToken] = []
+    try:
+        for token in tokens:
+            done.append(token)
+    except InterruptedByUser:
+        if not done:
+            raise
+        return VersusScore(tuple(done), is_whole=False)
+    return VersusScore(tuple(done))
 
 
 def _side_by_side(

@@ -101,6 +101,16 @@ class TestTables:
         assert 1 < n < of
         assert f"{n - 1:,} tokens scored" in terminal.shown
 
+    def test_a_comparison_keeps_what_was_compared(self, llmcli: Program, wide_model: Path) -> None:
+        """Ctrl-C ends it, too, and what was compared is shown."""
+        (llmcli.home / "long.txt").write_text(f"{TEXT} " * 20_000)
+        args = ["-m", wide_model, "-c", 512, "-f", llmcli.home / "long.txt", "--versus", wide_model]
+        with Terminal(llmcli, "probs", *args, "--score") as terminal:
+            terminal.waits(lambda: bool(re.search(r"comparing .*\d:\d\d:\d\d", terminal.shown)), "progress")
+            terminal.interrupt()
+            assert terminal.ends() == 130
+        assert re.search(r"interrupted after [\d,]+ tokens", terminal.shown)
+
 
 class TestPage:
     """--html."""
