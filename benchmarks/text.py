@@ -12,7 +12,7 @@ import sysconfig
 from itertools import accumulate
 from pathlib import Path
 
-_SYLLABLES = {
+SYLLABLES = {
     "latin": [
         "ba",
         "con",
@@ -41,7 +41,7 @@ _SHARES = {"latin": 0.6, "cyrillic": 0.1, "hangul": 0.1, "kana": 0.05, "han": 0.
 def write_text(path: Path, n_bytes: int, seed: int = 1) -> None:
     """Write `n_bytes` of text to `path`; the same for the same seed and Python."""
     rng = random.Random(seed)
-    words = {script: _words(rng, syllables) for script, syllables in _SYLLABLES.items()}
+    words = {script: _words(rng, syllables) for script, syllables in SYLLABLES.items()}
     weights = list(accumulate(1 / rank for rank in range(1, 100_001)))
     code = _code_lines()
     left = n_bytes

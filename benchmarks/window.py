@@ -26,6 +26,7 @@ from typing import Any
 
 from llama_cpp import Llama
 
+from benchmarks.text import SYLLABLES
 from llmcli.chat.builtin_templates import load_template
 from llmcli.chat.conversation import Conversation
 from llmcli.chat.messages import ASSISTANT, USER, Message
@@ -264,24 +265,7 @@ def _server(model: Path, window: int, threads: int) -> Iterator[str]:
 def words(count: int, seed: int) -> str:
     """Words of a message: ever other ones, as syllables come."""
     draw = random.Random(seed)
-    syllables = [
-        "ba",
-        "con",
-        "de",
-        "er",
-        "fi",
-        "gra",
-        "ho",
-        "in",
-        "ka",
-        "lin",
-        "mer",
-        "pre",
-        "sta",
-        "tion",
-        "un",
-    ]
-    return " ".join("".join(draw.choices(syllables, k=draw.randint(1, 3))) for _ in range(count))
+    return " ".join("".join(draw.choices(SYLLABLES["latin"], k=draw.randint(1, 3))) for _ in range(count))
 
 
 if __name__ == "__main__":
