@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.program import Program
 from tests.cli.terminal import Terminal
-from tests.repl.test_repl import Open, at_prompt, says, used, user_messages
+from tests.repl.screen import Open, at_prompt, says, used, user_messages
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import re
 import signal
 import stat
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -25,11 +25,10 @@ from tests.cli.terminal import (
     UP,
     Terminal,
 )
+from tests.repl.screen import Open, at_prompt, prompts, says, used, user_messages
 
 YES = ("--grammar", 'root ::= "yes!"')
 """Whatever is typed, the model says yes! and ends."""
-
-Open = Callable[..., Terminal]
 
 
 @pytest.fixture
@@ -43,36 +42,6 @@ def chat(llmcli: Program) -> Iterator[Open]:
             return terminal
 
         yield chat
-
-
-def prompts(terminal: Terminal) -> int:
-    """How many prompts are on the screen."""
-    return len(re.findall("^>>>", terminal.shown, re.M))
-
-
-def says(terminal: Terminal, line: str) -> str:
-    """Type a line, wait for the next prompt, and give what was shown in between."""
-    before = prompts(terminal)
-    terminal.line(line)
-    terminal.waits(lambda: prompts(terminal) > before and at_prompt(terminal), "a new prompt")
-    return re.split("^>>>", terminal.shown, flags=re.M)[-2].partition("\n")[2].strip()
-
-
-def at_prompt(terminal: Terminal) -> bool:
-    """Whether the last prompt has the line of figures below it, as it has while a line is edited."""
-    return bool(re.search(r"\d+/\d+ tokens$", terminal.shown))
-
-
-def used(terminal: Terminal) -> int:
-    """The tokens of the window that the line below the prompt shows."""
-    found = re.search(r"(\d+)/\d+ tokens$", terminal.shown)
-    assert found, terminal.shown
-    return int(found[1])
-
-
-def user_messages(terminal: Terminal) -> list[str]:
-    """The user's messages as /context lists them."""
-    return re.findall(r"^ *\d+ user +\d+ tokens  (.*)$", says(terminal, "/context"), re.M)
 
 
 class TestTyping:

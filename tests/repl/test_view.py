@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.program import Program
 from tests.cli.terminal import ENTER, Terminal
-from tests.repl.test_repl import Open, at_prompt, prompts, says, user_messages
+from tests.repl.screen import Open, at_prompt, prompts, says, user_messages
 
 MARKDOWN = (
     r'root ::= "# Title\n\nSome **bold** words\n\n- one\n- 둘 세계\n\n```python\nx = 1\n```\n\nthe end"'

@@ -6,7 +6,7 @@ import os
 import re
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,12 +15,10 @@ import pytest
 from tests.cli.program import Program
 from tests.cli.terminal import CTRL_C, CTRL_D, Terminal
 from tests.models import CHATML
-from tests.repl.test_repl import at_prompt, says, user_messages
+from tests.repl.screen import Open, at_prompt, prompts, says, user_messages
 
 ANY = ("--grammar", "root ::= [a-z] [a-z] [a-z] [a-z]", "--temp", "2")
 """A reply is four letters, and hardly ever the same ones."""
-
-Open = Callable[..., Terminal]
 
 
 @pytest.fixture
@@ -186,7 +184,9 @@ class TestTrouble:
         terminal.sees(f"error: {error}")
         terminal.waits(lambda: at_prompt(terminal), "the prompt")
         assert terminal.shown.count(f">>> {message[:60]}") == 2
+        before = prompts(terminal)
         terminal.send(CTRL_C)
+        terminal.waits(lambda: prompts(terminal) > before and at_prompt(terminal), "an empty prompt")
         assert user_messages(terminal) == ["one"]
         saved = llmcli("sessions", "export", "--all", "--format", "jsonl").records
         assert [m["content"] for m in saved if m["role"] == "user"] == ["one"]

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
 
 from tests.cli.program import Program
 from tests.cli.terminal import Terminal
+from tests.repl.screen import Open, at_prompt, says
 
 LETTERS = ("--grammar", "root ::= [a-z ]+", "--logit-bias", "482-inf", "--logit-bias", "480-inf", "-n", "8")
 """Replies of eight tokens that meet their limit."""
 
 FOX = "the quick brown fox jumps over the lazy dog"
-
-Open = Callable[..., Terminal]
 
 
 @pytest.fixture
@@ -30,20 +29,6 @@ def chat(llmcli: Program) -> Iterator[Open]:
             return terminal
 
         yield chat
-
-
-def at_prompt(terminal: Terminal) -> bool:
-    return bool(re.search(r"\d+/\d+ tokens$", terminal.shown))
-
-
-def says(terminal: Terminal, line: str) -> str:
-    """Type a line, wait for the next prompt, and give what was shown in between."""
-    before = len(re.findall("^>>>", terminal.shown, re.M))
-    terminal.line(line)
-    terminal.waits(
-        lambda: len(re.findall("^>>>", terminal.shown, re.M)) > before and at_prompt(terminal), "a prompt"
-    )
-    return re.split("^>>>", terminal.shown, flags=re.M)[-2].partition("\n")[2].strip()
 
 
 @pytest.mark.parametrize("refill", ["shift", "exact"])
