@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import random
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from facts import FACTS, value, word
 from wordings import Typist
@@ -25,9 +26,16 @@ FOLDER = Path(__file__).parent / "corpus"
 
 PHRASED = 0.4
 """The share of questions that are made of a phrase and a frame."""
+REMEMBERING = 0.5
+"""The share of conversations in which the user tells something and asks for it."""
 
-Turn = tuple[str, str]
-"""A role and what it says."""
+
+class Turn(NamedTuple):
+    """What one side says, and for a reply all that it was chosen from: any of it would have been right."""
+
+    role: str
+    text: str
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -96,41 +104,54 @@ class Maker:
         self.typist = Typist(self.random)
         self.off_topic = next((subject for subject in subjects if subject.name == "off-topic"), None)
 
+    def choices(self) -> Iterator[tuple[str, ...]]:
+        """Every set of texts that a reply can be chosen from."""
+        for subject in self.subjects:
+            yield from (question.answers for question in (*subject.questions, *subject.phrases))
+            yield subject.short
+            yield from (answers for _, answers in subject.follow_ups)
+        for fact in FACTS.values():
+            yield from ((answer,) for _, answer in fact.told)
+            yield from (fact.known, fact.unknown)
+
     def conversation(self) -> list[Turn]:
         """A conversation: on subjects, on what the user told, or on both."""
         turns: list[Turn] = []
         if self.random.random() < 0.15:
-            turns.append(("system", self.random.choice(SYSTEMS)))
-        kind = self.random.random()
-        if kind < 0.6:
+            turns.append(Turn("system", self.random.choice(SYSTEMS)))
+        if self.random.random() < REMEMBERING:
+            turns += self.memory_turns()
+        else:
             for _ in range(12 if self.random.random() < 0.01 else self.random.choice((1, 1, 1, 1, 2, 3))):
                 turns += self.subject_turns()
-        else:
-            turns += self.memory_turns()
         return turns
+
+    def exchange(self) -> tuple[Subject, list[Turn]]:
+        """A question on one of the subjects, and a right answer."""
+        subject, question = self.question()
+        return subject, [self.asks(question.text), self.says(question.answers)]
+
+    def asks(self, text: str, keep: str = "") -> Turn:
+        """The user's turn: a text as people type it; what must be `keep`t is not touched."""
+        return Turn("user", self.typist.typed(text, keep=keep))
+
+    def says(self, choices: tuple[str, ...], value: str | None = None) -> Turn:
+        """The model's turn: one of several texts, with a value put into it."""
+        text = self.random.choice(choices)
+        return Turn("assistant", text if value is None else text.format(value), choices)
 
     def subject_turns(self) -> list[Turn]:
         """A question and its answer, and now and then what follows from it."""
-        subject, question = self.question()
-        turns = [
-            ("user", self.typist.typed(question.text)),
-            ("assistant", self.random.choice(question.answers)),
-        ]
+        subject, turns = self.exchange()
         for _ in range(2):
             kind = self.random.random()
             if kind < 0.12:
-                turns += [("user", self.typist.typed(self.random.choice(AGAIN))), turns[-1]]
+                turns += [self.asks(self.random.choice(AGAIN)), turns[-1]]
             elif kind < 0.24:
-                turns += [
-                    ("user", self.typist.typed(self.random.choice(SHORTER))),
-                    ("assistant", self.random.choice(subject.short)),
-                ]
+                turns += [self.asks(self.random.choice(SHORTER)), self.says(subject.short)]
             elif kind < 0.45 and subject.follow_ups:
                 questions, answers = self.random.choice(subject.follow_ups)
-                turns += [
-                    ("user", self.typist.typed(self.random.choice(questions))),
-                    ("assistant", self.random.choice(answers)),
-                ]
+                turns += [self.asks(self.random.choice(questions)), self.says(answers)]
             else:
                 break
         return turns
@@ -158,21 +179,16 @@ class Maker:
         for name in facts:
             told[name] = value(name, self.random)
             say, answer = self.random.choice(FACTS[name].told)
-            turns += [
-                ("user", self.typist.typed(say.format(told[name]), keep=told[name])),
-                ("assistant", answer.format(told[name])),
-            ]
+            turns += [self.asks(say.format(told[name]), keep=told[name]), self.says((answer,), told[name])]
             turns += self.distraction()
         asked = self.random.sample(list(FACTS), self.random.choice((1, 1, 2)))
         if told and self.random.random() < 0.7:
             asked[0] = self.random.choice(list(told))
         for name in dict.fromkeys(asked):
-            question = self.typist.typed(self.random.choice(FACTS[name].asked))
-            if name in told:
-                answer = self.random.choice(FACTS[name].known).format(told[name])
-            else:
-                answer = self.random.choice(FACTS[name].unknown)
-            turns += [("user", question), ("assistant", answer)]
+            turns.append(self.asks(self.random.choice(FACTS[name].asked)))
+            turns.append(
+                self.says(FACTS[name].known if name in told else FACTS[name].unknown, told.get(name))
+            )
             turns += self.distraction() if self.random.random() < 0.3 else []
         return turns
 
@@ -180,11 +196,7 @@ class Maker:
         """Up to four turns about something else."""
         turns: list[Turn] = []
         for _ in range(self.random.choice((0, 0, 0, 0, 1, 1, 2, 3, 4))):
-            _, question = self.question()
-            turns += [
-                ("user", self.typist.typed(question.text)),
-                ("assistant", self.random.choice(question.answers)),
-            ]
+            turns += self.exchange()[1]
         return turns
 
 

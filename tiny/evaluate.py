@@ -122,7 +122,7 @@ def perplexity(examiner: Examiner, subjects: Sequence[Subject], seed: int, conve
     maker, engine = Maker(list(subjects), seed), examiner.engine
     total, count = 0.0, 0
     for _ in range(conversations):
-        text = "".join(f"<|im_start|>{role}\n{said}<|im_end|>\n" for role, said in maker.conversation())
+        text = "".join(f"<|im_start|>{turn.role}\n{turn.text}<|im_end|>\n" for turn in maker.conversation())
         ids = engine.tokenizer.encode(text.encode())[: engine.context_size]
         speaks = False
         begins = engine.tokenizer.encode(b"<|im_start|>assistant\n")

@@ -26,6 +26,8 @@ class Shape:
     context: int = 1024
     rope_base: float = 10000.0
     eps: float = 1e-5
+    halfway: int = 4
+    """After this layer the model should know what the reply will be about."""
 
     @property
     def head(self) -> int:
@@ -103,15 +105,16 @@ class Llama(nn.Module):
         if isinstance(module, (nn.Linear, nn.Embedding)):
             nn.init.normal_(module.weight, std=0.02)
 
-    def forward(self, ids: Tensor) -> Tensor:
-        """ids: (batch, length) to hidden states (batch, length, width), ready for `logits`."""
+    def forward(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """ids (batch, length) to hidden states (batch, length, width): halfway up, and ready for `logits`."""
         length = ids.shape[1]
         turn = self.cos[:length], self.sin[:length]
-        x = self.token_embd(ids)
-        for block in self.blk:
+        x = halfway = self.token_embd(ids)
+        for number, block in enumerate(self.blk, 1):
             x = block(x, turn)
-        out: Tensor = self.output_norm(x)
-        return out
+            if number == self.shape.halfway:
+                halfway = x
+        return halfway, self.output_norm(x)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Hidden states (..., width) to logits (..., n_vocab)."""

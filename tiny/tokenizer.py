@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 from corpus import Maker, Turn, load_subjects
 from tokenizers import Tokenizer
@@ -12,7 +13,7 @@ from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
 
-N_VOCAB = 2048
+N_VOCAB = 4000
 END_OF_TEXT, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 ASKED = 0.1
 """What a token of a question counts in the loss, against one of a reply: it learns which words are akin."""
@@ -34,25 +35,41 @@ def train(path: Path, seed: int = 1, conversations: int = 20_000) -> Tokenizer:
     trainer = BpeTrainer(
         vocab_size=N_VOCAB, special_tokens=SPECIAL, initial_alphabet=ByteLevel.alphabet(), show_progress=False
     )
-    texts = (text for _ in range(conversations) for _, text in maker.conversation())
+    texts = (turn.text for _ in range(conversations) for turn in maker.conversation())
     tokenizer.train_from_iterator(texts, trainer)
     tokenizer.save(str(path))
     return tokenizer
 
 
-def encode(tokenizer: Tokenizer, turns: list[Turn]) -> tuple[list[int], list[float]]:
-    """A conversation's ids in ChatML, and for each how much it counts that the model could have said it."""
+class Encoded(NamedTuple):
+    """A conversation's ids in ChatML.
+
+    `learn` says for each id how much it counts that the model could have said it. `choices` holds for each
+    reply where it begins, as the index of the last id before it, and what it was chosen from.
+    """
+
+    ids: list[int]
+    learn: list[float]
+    choices: list[tuple[int, tuple[str, ...]]]
+
+
+def encode(tokenizer: Tokenizer, turns: list[Turn], cut: int | None = None) -> Encoded:
+    """Encode a conversation; with a `cut`, its last turn has only its first so many tokens, and no end."""
     start, end = tokenizer.token_to_id(START), tokenizer.token_to_id(END)
-    ids: list[int] = []
-    learn: list[float] = []
-    for role, text in turns:
-        head = [start, *tokenizer.encode(role + "\n").ids]
-        said = tokenizer.encode(text).ids
-        newline = tokenizer.encode("\n").ids
-        mine = role == "assistant"
-        ids += [*head, *said, end, *newline]
-        learn += [0.0] * len(head) + [1.0 if mine else ASKED] * (len(said) + 1) + [0.0] * len(newline)
-    return ids, learn
+    newline = tokenizer.encode("\n").ids
+    encoded = Encoded([], [], [])
+    for turn in turns:
+        head = [start, *tokenizer.encode(turn.role + "\n").ids]
+        said = [*tokenizer.encode(turn.text).ids, end]
+        tail = newline
+        if turn is turns[-1] and cut is not None and cut < len(said):
+            said, tail = said[:cut], []
+        encoded.ids.extend([*head, *said, *tail])
+        counts = 1.0 if turn.role == "assistant" else ASKED
+        encoded.learn.extend([0.0] * len(head) + [counts] * len(said) + [0.0] * len(tail))
+        if turn.choices:
+            encoded.choices.append((len(encoded.ids) - len(said) - len(tail) - 1, turn.choices))
+    return encoded
 
 
 if __name__ == "__main__":
