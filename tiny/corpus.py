@@ -68,11 +68,20 @@ def load_subjects(folder: Path = FOLDER) -> list[Subject]:
     """Every subject of the corpus, by name."""
     phrases: dict[str, Any] = {}
     for path in sorted(folder.glob("phrases-*.toml")):
-        phrases |= tomllib.loads(path.read_text("utf-8"))
+        _merge(phrases, tomllib.loads(path.read_text("utf-8")))
     return [
         _subject(tomllib.loads(path.read_text("utf-8")), phrases.get(path.stem, {}))
         for path in sorted((folder / "subjects").glob("*.toml"))
     ]
+
+
+def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
+    """Put the lists of one table of phrases behind those of another."""
+    for name, item in more.items():
+        if isinstance(item, dict):
+            _merge(into.setdefault(name, {}), item)
+        else:
+            into[name] = into.get(name, []) + item
 
 
 def _subject(data: dict[str, Any], phrases: dict[str, Any]) -> Subject:
