@@ -71,8 +71,8 @@ class Block(nn.Module):
         share, groups = shape.heads // shape.kv_heads, batch * shape.kv_heads
         q = q.reshape(groups, share * length, shape.head)
         k, v = (each.reshape(groups, length, shape.head) for each in (k, v))
-        unseen = torch.ones(length, length, dtype=torch.bool, device=x.device).triu(1).repeat(share, 1)
-        scores = (q @ k.transpose(1, 2) * shape.head**-0.5).masked_fill(unseen, float("-inf"))
+        unseen = torch.full((length, length), float("-inf"), dtype=q.dtype, device=q.device).triu(1)
+        scores = torch.baddbmm(unseen.repeat(share, 1), q, k.transpose(1, 2), alpha=shape.head**-0.5)
         mixed = scores.softmax(-1).to(v.dtype) @ v
         mixed = mixed.view(batch, shape.heads, length, shape.head).transpose(1, 2)
         out: Tensor = self.attn_output(mixed.reshape(batch, length, shape.width))
