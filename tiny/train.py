@@ -28,8 +28,8 @@ from torch.nn import functional
 BATCH_TOKENS = 6144
 POOL = 2048
 """Conversations and openings made at once and sorted by length, so that a batch holds little padding."""
-OPENINGS, OPENING = 0.85, 8
-"""The share of openings among them, two thirds of all tokens; and how much of an answer they hold."""
+OPENINGS, LATER, OPENING = 0.85, 0.6, 8
+"""The share of openings among them in the first quarter and later; how many tokens of an answer they hold."""
 PEAK_RATE, WARMUP, COOL_DOWN = 2e-3, 100, 0.3
 """The learning rate: steps until its peak, and the last part of the training in which it falls to zero."""
 MUON_RATE = 0.02
@@ -58,6 +58,7 @@ class Reader:
         self.maker = Maker(load_subjects(), seed)
         self.random = random.Random(seed)
         self.context = context
+        self.openings = OPENINGS
         self.numbers = {choices: n for n, choices in enumerate(dict.fromkeys(self.maker.choices()))}
 
     def __iter__(self) -> Iterator[Batch]:
@@ -72,7 +73,7 @@ class Reader:
             yield from map(self._batch, groups)
 
     def _row(self) -> Encoded:
-        if self.random.random() < OPENINGS:
+        if self.random.random() < self.openings:
             return encode(self.tokenizer, self.maker.exchange()[1], cut=OPENING)
         return encode(self.tokenizer, self.maker.conversation())
 
@@ -182,6 +183,7 @@ def main() -> None:
     started, before = time.time(), seen
     lately: list[tuple[float, float]] = []
     for batch in reader:
+        reader.openings = OPENINGS if seen < args.tokens / 4 else LATER
         lately.append(trainer.step(batch, rate(seen / args.tokens, step)))
         step += 1
         seen += batch.inputs.numel()
