@@ -2,14 +2,15 @@
 
     python -m docs.pictures
 
-Each is a run of `llmcli chat` with tiny, the model that ships with llmcli, on a pseudo-terminal; what an
-emulator of a terminal has on its screen at the end is the picture.
+Each is a run of llmcli with tiny, the model that ships with it, on a pseudo-terminal; what an emulator of a
+terminal has on its screen at the end is the picture.
 """
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
@@ -33,49 +34,64 @@ NAMES = {
 }
 """What the emulator calls its colours, where rich calls them something else."""
 
-PICTURES: dict[str, tuple[Sequence[str], Sequence[str], str]] = {
-    "chat.svg": (
-        ["--stats", "--temp", "0"],
-        ["What does top-p do?", "/set temp 0.2", "What is a KV cache?"],
+
+@dataclass(frozen=True)
+class Picture:
+    """What llmcli is called with; in a chat also the lines that are typed, and what stands at the prompt."""
+
+    args: Sequence[str]
+    lines: Sequence[str] = ()
+    unsent: str = ""
+
+
+CHAT = ("chat", "-s", "1", "--no-save")
+SAMPLE = "Tokenization cuts text into tokens:\n\tcommon words whole, others in pieces, 토큰 🙂"
+PICTURES = {
+    "chat.svg": Picture(
+        (*CHAT, "--stats", "--temp", "0"),
+        ("What does top-p do?", "/set temp 0.2", "What is a KV cache?"),
         "/mo",
     ),
-    "probs.svg": (
-        ["-n", "12", "--temp", "1.5"],
-        ["What is a chat template?", "/probs", "/probs 4", "/probs 4 1"],
-        "",
+    "probs.svg": Picture(
+        (*CHAT, "-n", "12", "--temp", "1.5"),
+        ("What is a chat template?", "/probs", "/probs 4", "/probs 4 1"),
     ),
+    "tokenize.svg": Picture(("tokenize", "-q", SAMPLE)),
 }
-"""The options, the lines that are typed, and what stands at the prompt at last."""
 
 
 def main() -> None:
     """Draw each picture into the folder of this script."""
-    for name, (options, lines, unsent) in PICTURES.items():
+    for name, picture in PICTURES.items():
         with tempfile.TemporaryDirectory() as home:
             program = Program(Path(home))
-            with Terminal(
-                program, "chat", *options, "-s", "1", "--no-save", rows=ROWS, columns=COLUMNS
-            ) as terminal:
-                terminal.waits(lambda: at_prompt(terminal), "the first prompt")
-                for line in lines:
-                    says(terminal, line)
-                terminal.send(unsent)
-                terminal.settles()
-                draw(terminal, FOLDER / name)
+            with Terminal(program, *picture.args, rows=ROWS, columns=COLUMNS) as terminal:
+                if picture.lines:
+                    type_lines(terminal, picture)
+                else:
+                    terminal.ends()
+                draw(terminal, f"llmcli {picture.args[0]}", FOLDER / name)
 
 
-def draw(terminal: Terminal, path: Path) -> None:
+def type_lines(terminal: Terminal, picture: Picture) -> None:
+    """Hold the conversation of a picture."""
+    terminal.waits(lambda: at_prompt(terminal), "the first prompt")
+    for line in picture.lines:
+        says(terminal, line)
+    terminal.send(picture.unsent)
+    terminal.settles()
+
+
+def draw(terminal: Terminal, title: str, path: Path) -> None:
     """Write what is on the screen to `path`."""
     with open("/dev/null", "w", encoding="utf-8") as nowhere:  # noqa: PTH123
         console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True)
-        for row in terminal.cells:
-            if not any(cell.data.strip() for cell in row):
-                continue
+        for row in terminal.cells[: terminal.shown.count("\n") + 1]:
             line = Text(no_wrap=True)
             for style, cells in groupby(row, key=_style):
                 line.append("".join(cell.data for cell in cells), style)
             console.print(line)
-        svg = console.export_svg(title="llmcli chat", theme=MONOKAI, unique_id="llmcli")
+        svg = console.export_svg(title=title, theme=MONOKAI, unique_id="llmcli")
     path.write_text(svg, encoding="utf-8")
 
 
