@@ -30,8 +30,8 @@ POOL = 2048
 """Conversations and openings made at once and sorted by length, so that a batch holds little padding."""
 OPENINGS, LATER, OPENING = 0.85, 0.6, 8
 """The share of openings among them in the first quarter and later; how many tokens of an answer they hold."""
-PEAK_RATE, WARMUP, COOL_DOWN = 2e-3, 100, 0.3
-"""The learning rate: steps until its peak, and the last part of the training in which it falls to zero."""
+PEAK_RATE, WARMUP, COOL_DOWN = 2e-3, 100, 0.6
+"""The learning rate: steps until its peak, and the share of the training, its end, in which it falls to zero."""
 MUON_RATE = 0.02
 """Muon's own: its steps have a length of their own, scaled by each matrix's shape."""
 
@@ -155,7 +155,7 @@ class Trainer:
 
 
 def rate(done: float, step: int) -> float:
-    """The share of the peak learning rate: a short warm-up, a long plain, then straight down to zero."""
+    """The share of the peak learning rate: a short warm-up, a plain, then straight down to zero."""
     return min((step + 1) / WARMUP, 1.0, max(0.0, (1 - done) / COOL_DOWN))
 
 
