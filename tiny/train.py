@@ -31,7 +31,7 @@ POOL = 2048
 OPENINGS, LATER, OPENING = 0.85, 0.6, 8
 """The share of openings among them in the first quarter and later; how many tokens of an answer they hold."""
 PEAK_RATE, WARMUP, COOL_DOWN = 2e-3, 100, 0.6
-"""The learning rate: steps until its peak, and the share of the training, its end, in which it falls to zero."""
+"""The learning rate: steps until its peak, and the last part of the training, in which it falls to zero."""
 MUON_RATE = 0.02
 """Muon's own: its steps have a length of their own, scaled by each matrix's shape."""
 
