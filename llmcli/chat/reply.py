@@ -65,7 +65,7 @@ class Reply:
     outside: Outside = Outside()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Generated:
     """Event: one token of the reply, and the text that can be shown after it.
 

@@ -32,6 +32,8 @@ class ThinkingSplitter:
 
     def push(self, text: str) -> list[tuple[str, bool]]:
         """What is certain after `text`: stretches, each with whether it is thinking."""
+        if self._at is _At.ANSWER and self._begun:  # all but the first tokens of a reply
+            return [(text, False)] if text else []
         self._held += text
         return self._release(final=False)
 

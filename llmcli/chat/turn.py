@@ -66,7 +66,7 @@ class _Turn:
         taken: Sequence[int],
     ) -> None:
         self.engine, self.prompt, self.options, self.abort = engine, prompt, options, abort
-        self.taken = taken
+        self.tokenizer, self.taken = engine.tokenizer, taken
         self.stream = TextStream(options.stop)
         self.splitter = ThinkingSplitter(opened=thinking_opened, begun=begun is not None)
         self.goes_on, self.begun_ids = begun is not None, begun_ids
@@ -132,18 +132,17 @@ class _Turn:
     def _generated(self, token_id: int) -> Generated:
         """Count a token of the reply, and sort out what can be shown after it."""
         self.ids.append(token_id)
-        piece = self.engine.tokenizer.piece(token_id)
+        piece = self.tokenizer.piece(token_id)
         return Generated(token_id, piece, self._sorted(self.stream.push(self._said(token_id, piece))))
 
     def _said(self, token_id: int, piece: bytes) -> bytes:
         """What the newest token adds to the reply's text."""
-        tokenizer = self.engine.tokenizer
         # A control token in the middle of a reply says something to a program, not to the reader.
-        if tokenizer.is_special(token_id):
+        if self.tokenizer.is_special(token_id):
             return b""
         # As decoding does: where the vocabulary puts a space before a text, it belongs to no text.
         first = len(self.ids) == 1 and not self.goes_on
-        return piece.removeprefix(b" ") if first and tokenizer.adds_space_prefix else piece
+        return piece.removeprefix(b" ") if first and self.tokenizer.adds_space_prefix else piece
 
     def _has_ended(self) -> bool:
         """Whether something other than the model ends the reply here."""

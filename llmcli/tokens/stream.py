@@ -32,17 +32,17 @@ class TextStream:
 
     def push(self, piece: bytes) -> str:
         """The text that is certain after `piece`: complete characters, no beginning of a stop string."""
-        return self._release(self._decode(piece), final=False)
+        text = self._decode(piece)
+        return self._release(text, final=False) if self._stops else text
 
     def finish(self) -> str:
         """What was held back, when nothing more comes."""
-        return self._release(self._decode(b"", True), final=True)
+        text = self._decode(b"", True)
+        return self._release(text, final=True) if self._stops else text
 
     def _release(self, new: str, *, final: bool) -> str:
         if self.stopped is not None:
             return ""
-        if not self._stops:
-            return new
         text = self._held + new
         found = [(at, stop) for stop in self._stops if (at := text.find(stop)) >= 0]
         if found:

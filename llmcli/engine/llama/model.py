@@ -129,7 +129,7 @@ class LlamaModel:
 
     def check_file(self) -> None:
         """Raise EngineError if the mapped file has been cut short: reading its end would kill the process."""
-        if self._file is not None and os.fstat(self._file).st_size < self.size:
+        if self._file is not None and os.lseek(self._file, 0, os.SEEK_END) < self.size:
             raise EngineError(
                 f"{self.path} became shorter while it was in use",
                 hint="load the model again; with --no-mmap llmcli keeps a copy in memory",

@@ -38,6 +38,8 @@ ALGORITHMS = {
     lib.LLAMA_VOCAB_TYPE_UGM: "unigram",
     lib.LLAMA_VOCAB_TYPE_RWKV: "rwkv",
 }
+ROLES = (((False, False), (False, True)), ((True, False), (True, True)))
+"""Whether a token is special, whether it ends a reply: held once for all tokens."""
 KINDS = (
     (lib.LLAMA_TOKEN_ATTR_CONTROL, "control"),
     (lib.LLAMA_TOKEN_ATTR_UNKNOWN, "unknown"),
@@ -79,8 +81,7 @@ class LlamaVocabulary:
         self.adds_eos = bool(lib.llama_vocab_get_add_eos(vocab))
         self._inside: set[int] = set()
         self._pieces: dict[int, bytes] = {}
-        self._special: dict[int, bool] = {}
-        self._ends: dict[int, bool] = {}
+        self._roles: dict[int, tuple[bool, bool]] = {}
         self._parsed: list[tuple[SpecialToken, int]] | None = None
         self._deadly = self._deadly_bytes()
         self.adds_space_prefix = self._puts_space_before()
@@ -158,12 +159,7 @@ class LlamaVocabulary:
 
     def is_special(self, token_id: int) -> bool:
         """Whether it is a control token. Raises UsageError for an id out of range."""
-        special = self._special.get(token_id)
-        if special is None:
-            self._check(token_id)
-            attributes = lib.llama_vocab_get_attr(self.pointer, token_id)
-            special = self._special[token_id] = bool(attributes & CONTROL)
-        return special
+        return (self._roles.get(token_id) or self._read_roles(token_id))[0]
 
     def begins_anew(self, token_id: int) -> bool:
         """Whether SentencePiece puts its space before the text behind this token, too."""
@@ -194,11 +190,7 @@ class LlamaVocabulary:
 
     def ends_reply(self, token_id: int) -> bool:
         """Whether the token ends a generation (EOS, EOT, ...). Raises UsageError for an id out of range."""
-        ends = self._ends.get(token_id)
-        if ends is None:
-            self._check(token_id)
-            ends = self._ends[token_id] = bool(lib.llama_vocab_is_eog(self.pointer, token_id))
-        return ends
+        return (self._roles.get(token_id) or self._read_roles(token_id))[1]
 
     def special_tokens(self) -> Sequence[SpecialToken]:
         """Every control token that has a text, the longest text first."""
@@ -298,6 +290,13 @@ class LlamaVocabulary:
             if n >= 0:
                 return buffer.raw[:n]
             room = -n
+
+    def _read_roles(self, token_id: int) -> tuple[bool, bool]:
+        """Whether a token is special, and whether it ends a reply: the four answers are one object each."""
+        special = bool(self.attributes(token_id) & CONTROL)
+        ends = bool(lib.llama_vocab_is_eog(self.pointer, token_id))
+        self._roles[token_id] = roles = ROLES[special][ends]
+        return roles
 
     def _deadly_bytes(self) -> re.Pattern[bytes] | None:
         """What in a text would end the process, if it reached llama.cpp's tokenizer."""
