@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator as Events
 from collections.abc import Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, replace
+from functools import partial
 
 from llmcli.chat.fitting import Fitted, Fitting
 from llmcli.chat.messages import ASSISTANT, SYSTEM, USER, Message
@@ -23,6 +24,7 @@ from llmcli.engine.protocol import Generator, Progress
 from llmcli.errors import TemplateError, UsageError, WindowFullError
 from llmcli.settings.sampling import SEEDS, SamplingOptions
 from llmcli.settings.window import WindowOptions
+from llmcli.tokens.literal import remembering
 from llmcli.tokens.tokenizer import to_bytes
 
 __all__ = ["Conversation", "prompt_ids"]
@@ -98,7 +100,7 @@ class Conversation:
         So there is time to evaluate that before the next message comes. Where the next turn will be refused,
         nothing is done: it is said when that comes. Raises InterruptedByUser while a summary is written.
         """
-        spelling = Spelling(self.prompt, self.engine.tokenizer, self._known)
+        spelling = self._spelling()
         one, other = ([*self.messages, Message(USER, text)] for text in ("a", "b"))
         budget = self.window.budget(self.sampling.predict).early()
         try:
@@ -116,7 +118,7 @@ class Conversation:
         Raises UsageError where there is nothing to summarize or the summary is no shorter.
         """
         last = self._last_user()
-        spelling = Spelling(self.prompt, self.engine.tokenizer, self._known)
+        spelling = self._spelling()
         yield from self._fitting.compact(self.messages[: last + 1], spelling, self.sampling, on_prefill)
 
     def pin(self, number: int) -> bool:
@@ -135,9 +137,7 @@ class Conversation:
 
     def tally(self) -> Tally:
         """What the window is used for. Raises TemplateError."""
-        spelling = Spelling(
-            lambda messages: self.prompt(messages, asks=False), self.engine.tokenizer, self._known
-        )
+        spelling = self._spelling(asks=False)
         return take_tally(
             self.window,
             self.messages,
@@ -197,7 +197,7 @@ class Conversation:
         begun: Message | None = None,
     ) -> Events[Event, None, None]:
         begun, end = self._begun(begun) if begun else (None, [])
-        spelling = Spelling(self.prompt, self.engine.tokenizer, self._known, end)
+        spelling = self._spelling(end)
         fitted = yield from self._fitting.fit(messages, spelling, self.sampling, on_prefill=on_prefill)
         prompt = spelling.prompt(self.window.view(messages, fitted.cut))
         if prompt.system_merged and not self._told_merged:
@@ -251,6 +251,12 @@ class Conversation:
     def _open_window(self, engine: Generator, options: WindowOptions) -> None:
         self.window = Window(engine.context_size, options)
         self._fitting = Fitting(self.window, engine, self.abort)
+        self._encode = remembering(engine.tokenizer)
+
+    def _spelling(self, end: Sequence[int] = (), *, asks: bool = True) -> Spelling:
+        """How prompts of this turn are spelled; they end with the ids `end`."""
+        render = partial(self.prompt, asks=asks)
+        return Spelling(render, self.engine.tokenizer, self._known, end, self._encode)
 
     def _last_user(self) -> int:
         return max((i for i, m in enumerate(self.messages) if m.role == USER), default=-1)

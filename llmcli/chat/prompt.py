@@ -135,10 +135,11 @@ class Guard:
         """Whether a special begins before ``edge`` and ends behind it."""
         if self._pattern is None:
             return False
-        for start in range(max(0, edge - self._longest + 1), edge):
-            found = self._pattern.match(text, start)
-            if found and found.end() > edge:
+        at, end = max(0, edge - self._longest + 1), edge + self._longest - 1
+        while (found := self._pattern.search(text, at, end)) and found.start() < edge:
+            if found.end() > edge:
                 return True
+            at = found.start() + 1
         return False
 
 

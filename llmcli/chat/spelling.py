@@ -8,8 +8,8 @@ from dataclasses import replace
 
 from llmcli.chat.messages import Message
 from llmcli.chat.prompt import Prompt
-from llmcli.engine.reuse import reuse_around
-from llmcli.tokens.literal import encode_parts
+from llmcli.engine.reuse import Cached
+from llmcli.tokens.literal import Encode, encode_parts
 from llmcli.tokens.tokenizer import Tokenizer, to_bytes
 
 
@@ -17,7 +17,7 @@ class Spelling:
     """The ids of prompts for messages, each asked for worked out once.
 
     Where `known`, the ids of the last turn, says the same, its ids stand. `end` are ids that follow on every
-    prompt: those of a reply that goes on.
+    prompt: those of a reply that goes on. `encode` may remember what it tokenized for other turns.
     """
 
     def __init__(
@@ -26,8 +26,10 @@ class Spelling:
         tokenizer: Tokenizer,
         known: Sequence[int],
         end: Sequence[int] = (),
+        encode: Encode | None = None,
     ) -> None:
-        self._render, self._tokenizer, self._known, self._end = render, tokenizer, known, end
+        self._render, self._tokenizer, self._encode, self._end = render, tokenizer, encode, end
+        self._known = Cached(known, tokenizer)
         self._prompts: dict[tuple[Message, ...], Prompt] = {}
         self._ids: dict[tuple[Message, ...], list[int]] = {}
 
@@ -35,8 +37,8 @@ class Spelling:
         """The ids of the prompt for these messages. Raises TemplateError."""
         key = tuple(messages)
         if key not in self._ids:
-            fresh = prompt_ids(self.prompt(messages), self._tokenizer)
-            self._ids[key] = [*reuse_around(self._known, fresh, self._tokenizer), *self._end]
+            fresh = prompt_ids(self.prompt(messages), self._tokenizer, self._encode)
+            self._ids[key] = [*self._known.reuse(fresh), *self._end]
         return list(self._ids[key])
 
     def prompt(self, messages: Sequence[Message]) -> Prompt:
@@ -47,10 +49,13 @@ class Spelling:
         return self._prompts[key]
 
 
-def prompt_ids(prompt: Prompt, tokenizer: Tokenizer) -> list[int]:
-    """The ids of a prompt, with a BOS before it where the model asks for one and the template wrote none."""
+def prompt_ids(prompt: Prompt, tokenizer: Tokenizer, encode: Encode | None = None) -> list[int]:
+    """The ids of a prompt, with a BOS before it where the model asks for one and the template wrote none.
+
+    `encode`: see `encode_parts`.
+    """
     parts = [(to_bytes(part.text, "a message"), part.literal) for part in prompt.parts]
-    ids = encode_parts(tokenizer, parts)
+    ids = encode_parts(tokenizer, parts, encode)
     lead = tokenizer.encode(b"", eos=False)
     return ids if ids[: len(lead)] == lead else lead + ids
 

@@ -11,7 +11,6 @@ from llmcli.chat.thinking import ThinkingSplitter
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.plan import plan
 from llmcli.engine.protocol import Generator, Progress
-from llmcli.engine.reuse import reuse
 from llmcli.errors import InterruptedByUser, WindowFullError
 from llmcli.settings.sampling import SamplingOptions
 from llmcli.tokens.stream import TextStream
@@ -23,7 +22,6 @@ def take_turn(
     options: SamplingOptions,
     abort: AbortFlag,
     *,
-    known: Sequence[int] = (),
     thinking_opened: bool = False,
     may_shift: bool = False,
     begun: Message | None = None,
@@ -33,21 +31,20 @@ def take_turn(
 ) -> Iterator[Generated | Reply]:
     """Evaluate `prompt` and write a reply: each token as it comes, and the Reply last.
 
-    What the cache holds of the prompt is not evaluated again, also where `known`, the ids of the last turn,
-    spells it differently; with `may_shift`, also what stands further back in it. Ctrl-C ends the turn with
-    what there is. `thinking_opened`: the prompt ends inside a `<think>`. A reply that has `begun` goes on;
-    the prompt ends with its ids. A new one begins with the ids `taken`, which are its first events. Raises
-    WindowFullError, before anything is evaluated, for a prompt that leaves no room for a reply.
+    What the cache holds of the prompt is not evaluated again; with `may_shift`, also what stands further back
+    in it. Ctrl-C ends the turn with what there is. `thinking_opened`: the prompt ends inside a `<think>`. A
+    reply that has `begun` goes on; the prompt ends with its ids. A new one begins with the ids `taken`, which
+    are its first events. Raises WindowFullError, before anything is evaluated, for a prompt that leaves no
+    room for a reply.
     """
-    wanted = reuse(known, prompt, engine.tokenizer)
-    if len(wanted) + len(taken) >= engine.context_size:
+    if len(prompt) + len(taken) >= engine.context_size:
         raise WindowFullError(
-            f"the conversation has {len(wanted):,} tokens and leaves no room for a reply "
+            f"the conversation has {len(prompt):,} tokens and leaves no room for a reply "
             f"in the window of {engine.context_size:,}",
             hint="begin a new conversation, shorten the message, or ask for a larger window with -c",
         )
     with abort.deferred():
-        turn = _Turn(engine, wanted, options, abort, thinking_opened, begun, begun_ids, taken)
+        turn = _Turn(engine, prompt, options, abort, thinking_opened, begun, begun_ids, taken)
         yield from turn.run(on_prefill, may_shift)
 
 

@@ -5,80 +5,111 @@ ids differ, the text does not, and the cache is as good as it was. So a new prom
 cache as text, stretch by stretch between special tokens: those are where tokenizing may be cut, because no
 token reaches across them.
 
-Where something has left the middle of a conversation, `reuse_around` finds what stood behind it again in the
-same way: so it can be moved up within the cache.
+Where something has left the middle of a conversation, what stood behind it is found again in the same way: so
+it can be moved up within the cache.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
+from functools import cached_property
 from itertools import accumulate
 
 from llmcli.engine.plan import common_prefix
 from llmcli.tokens.tokenizer import Tokenizer
 
 
-def reuse(cached: Sequence[int], fresh: Sequence[int], tokenizer: Tokenizer) -> list[int]:
-    """`fresh`, with the ids of `cached` as far as both say the same.
+class Cached:
+    """The ids in a cache, to spell prompts with."""
 
-    Both are split at special tokens. In the first stretch that differs, the ids of `cached` stand up to the
-    last place where the text is still the same and both have the end of a token; from there, `fresh` stands
-    as it is.
+    def __init__(self, ids: Sequence[int], tokenizer: Tokenizer) -> None:
+        self._ids, self._tokenizer = list(ids), tokenizer
+
+    def reuse(self, fresh: Sequence[int]) -> list[int]:
+        """`fresh`, with the ids of the cache where both say the same.
+
+        Both are split at special tokens. In the first stretch that differs, the ids of the cache stand up to
+        the last place where the text is still the same and both have the end of a token. Behind it, stretches
+        that the cache has further on stand as there, the others as they are in `fresh`.
+        """
+        ids, old, new = self._reused(fresh)
+        return [*ids, *(self._realigned(old, fresh[new:]) if old < len(self._ids) else fresh[new:])]
+
+    def _reused(self, fresh: Sequence[int]) -> tuple[list[int], int, int]:
+        """The ids that stand, how many of the cache's that is, and how many of `fresh` they stand for."""
+        cached, fresh, tokenizer = self._ids, list(fresh), self._tokenizer
+        start = common_prefix(cached, fresh, len(fresh))
+        while start and not tokenizer.is_special(cached[start - 1]):
+            start -= 1
+        ids, old, new = cached[:start], start, start
+        while new < len(fresh):
+            old_end, new_end = (_stretch_end(s, at, tokenizer) for s, at in ((cached, old), (fresh, new)))
+            n_known, n_wanted = _same_text(cached[old:old_end], fresh[new:new_end], tokenizer)
+            ids += cached[old : old + n_known]
+            old, new = old + n_known, new + n_wanted
+            if (old, new) != (old_end, new_end) or new == len(fresh) or old == len(cached):
+                break
+            if cached[old] != fresh[new]:
+                break
+            ids.append(fresh[new])  # the special token that ends both stretches
+            old, new = old + 1, new + 1
+        return ids, old, new
+
+    def _realigned(self, at: int, fresh: Sequence[int]) -> Iterator[int]:
+        """`fresh`, with the ids of the cache in the runs of stretches that it has from `at` on."""
+        old, new = self._stretches, _Stretches(fresh, self._tokenizer)
+        reach, i = bisect_left(old.starts, at), 0
+        while i < len(new.keys):
+            place, n = old.longest_run(new.keys, i, reach)
+            if n:
+                reach = place + n
+                yield from old.ids[old.starts[place] : old.starts[reach]]
+            else:
+                n = 1
+                yield from new.ids[new.starts[i] : new.starts[i + 1]]
+            i += n
+
+    @cached_property
+    def _stretches(self) -> _Stretches:
+        return _Stretches(self._ids, self._tokenizer)
+
+
+class _Stretches:
+    """Ids, split: the stretches of ordinary tokens, and each special token by itself.
+
+    `keys` are what each says, the same for two that say the same: see `_same_text`. The stretch i stands at
+    [starts[i], starts[i + 1]).
     """
-    ids, _, new = _reused(cached, fresh, tokenizer)
-    return [*ids, *fresh[new:]]
+
+    def __init__(self, ids: Sequence[int], tokenizer: Tokenizer) -> None:
+        self.ids = ids
+        self.starts, self.keys = [0], list[int | str]()
+        self._places: dict[int | str, list[int]] = {}
+        while (start := self.starts[-1]) < len(ids):
+            end = _stretch_end(ids, start, tokenizer)
+            key = _text(ids[start:end], tokenizer) if end > start else ids[start]
+            self._places.setdefault(key, []).append(len(self.keys))
+            self.keys.append(key)
+            self.starts.append(max(end, start + 1))
+
+    def longest_run(self, keys: Sequence[int | str], begin: int, reach: int) -> tuple[int, int]:
+        """Where, from the stretch `reach` on, most of what `keys` have from `begin` on stands; and how many.
+
+        So a reply given twice, and spelled in two ways, is found where what follows on it is the same, too.
+        """
+        best = longest = 0
+        places = self._places.get(keys[begin], [])
+        for place in places[bisect_left(places, reach) :]:
+            most, n = min(len(self.keys) - place, len(keys) - begin), 1
+            while n < most and self.keys[place + n] == keys[begin + n]:
+                n += 1
+            if n > longest:
+                best, longest = place, n
+        return best, longest
 
 
-def reuse_around(cached: Sequence[int], fresh: Sequence[int], tokenizer: Tokenizer) -> list[int]:
-    """The same; but behind the first difference, stretches that `cached` has further on stand as there."""
-    ids, old, new = _reused(cached, fresh, tokenizer)
-    return [*ids, *_realigned(cached[old:], fresh[new:], tokenizer)]
-
-
-def _reused(cached: Sequence[int], fresh: Sequence[int], tokenizer: Tokenizer) -> tuple[list[int], int, int]:
-    """The ids of `cached` that stand, how many of them that is, and how many of `fresh` they stand for."""
-    cached, fresh = list(cached), list(fresh)
-    ids: list[int] = []
-    old = new = 0
-    while new < len(fresh):
-        old_end, new_end = (_stretch_end(s, at, tokenizer) for s, at in ((cached, old), (fresh, new)))
-        n_known, n_wanted = _same_text(cached[old:old_end], fresh[new:new_end], tokenizer)
-        ids += cached[old : old + n_known]
-        old, new = old + n_known, new + n_wanted
-        if (old, new) != (old_end, new_end) or new == len(fresh) or old == len(cached):
-            break
-        if cached[old] != fresh[new]:
-            break
-        ids.append(fresh[new])  # the special token that ends both stretches
-        old, new = old + 1, new + 1
-    return ids, old, new
-
-
-def _realigned(cached: Sequence[int], fresh: Sequence[int], tokenizer: Tokenizer) -> Iterator[int]:
-    """`fresh`, with the ids of `cached` in the stretches that both have in the same order."""
-    old, new = ([*_stretches(ids, tokenizer)] for ids in (cached, fresh))
-    have, want = ([_key(stretch, tokenizer) for stretch in stretches] for stretches in (old, new))
-    at = 0
-    for start, begin, length in SequenceMatcher(None, have, want, autojunk=False).get_matching_blocks():
-        for stretch in [*new[at:begin], *old[start : start + length]]:
-            yield from stretch
-        at = begin + length
-
-
-def _stretches(ids: Sequence[int], tokenizer: Tokenizer) -> Iterator[Sequence[int]]:
-    """The stretches of ordinary tokens, and each special token by itself."""
-    start = 0
-    while start < len(ids):
-        end = max(start + 1, _stretch_end(ids, start, tokenizer))
-        yield ids[start:end]
-        start = end
-
-
-def _key(stretch: Sequence[int], tokenizer: Tokenizer) -> int | str:
-    """What two stretches have in common that say the same: see `_same_text`."""
-    if tokenizer.is_special(stretch[0]):
-        return stretch[0]
+def _text(stretch: Sequence[int], tokenizer: Tokenizer) -> str:
     text = b"".join(map(tokenizer.piece, stretch))
     return (text.removeprefix(b" ") if tokenizer.adds_space_prefix else text).decode("utf-8", "replace")
 

@@ -8,24 +8,35 @@ them is tokenized whole, so that the border between template and content changes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
 
 from llmcli.tokens.tokenizer import SpecialToken, Tokenizer
 
 Fragment = tuple[int, int] | SpecialToken
 """A stretch [start, end) of ordinary text, or the special token between two of them."""
 
+Encode = Callable[[bytes], Sequence[int]]
+"""The ids of a stretch of ordinary text."""
+
 _SPACE = b" \t\n\v\f\r"
+_MOST_REMEMBERED = 4096
+_LONGEST_REMEMBERED = 1 << 18
+"""Bytes: some 60,000 tokens."""
 
 
-def encode_parts(tokenizer: Tokenizer, parts: Sequence[tuple[bytes, bool]]) -> list[int]:
+def encode_parts(
+    tokenizer: Tokenizer, parts: Sequence[tuple[bytes, bool]], encode: Encode | None = None
+) -> list[int]:
     """The ids of the parts joined; each is its bytes and whether they are literal. Adds no BOS or EOS.
 
-    A special token is meant where it stands whole inside one part that is not literal.
+    A special token is meant where it stands whole inside one part that is not literal. `encode` is one that
+    remembers, for prompts that are much the same again and again.
     """
     text = b"".join(part for part, _ in parts)
-    if len(parts) == 1 and not parts[0][1]:
+    if encode is None and len(parts) == 1 and not parts[0][1]:
         return tokenizer.encode(text, bos=False, eos=False)
+    encode = encode or _ordinary(tokenizer)
     meant = _ranges(parts)
     fragments: list[Fragment] = [(0, len(text))]
     for special in tokenizer.special_tokens():
@@ -37,8 +48,19 @@ def encode_parts(tokenizer: Tokenizer, parts: Sequence[tuple[bytes, bool]]) -> l
             ids.append(fragment.id)
         else:
             start, end = fragment
-            ids += tokenizer.encode(text[start:end], parse_special=False, bos=False, eos=False)
+            ids += encode(text[start:end])
     return ids
+
+
+def remembering(tokenizer: Tokenizer) -> Encode:
+    """An encoder that tokenizes a stretch of ordinary text once, however often it is asked for."""
+    encode = _ordinary(tokenizer)
+    remembered = lru_cache(_MOST_REMEMBERED)(encode)
+    return lambda text: (remembered if len(text) <= _LONGEST_REMEMBERED else encode)(text)
+
+
+def _ordinary(tokenizer: Tokenizer) -> Encode:
+    return partial(tokenizer.encode, parse_special=False, bos=False, eos=False)
 
 
 def _ranges(parts: Sequence[tuple[bytes, bool]]) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llmcli.engine.llama.model import LlamaModel
 from llmcli.engine.llama.vocabulary import LlamaVocabulary
-from llmcli.engine.reuse import reuse
+from llmcli.engine.reuse import Cached
 
 START, END = 481, 482
 
@@ -30,6 +30,10 @@ def spm(shared: Path) -> Iterator[LlamaVocabulary]:
     """A SentencePiece vocabulary, which puts a space before the text."""
     with LlamaModel(shared / "vocabs" / "ggml-vocab-llama-spm.gguf", vocab_only=True) as model:
         yield model.vocabulary
+
+
+def reuse(cached: list[int], fresh: list[int], vocabulary: LlamaVocabulary) -> list[int]:
+    return Cached(cached, vocabulary).reuse(fresh)
 
 
 def spelled(vocabulary: LlamaVocabulary, *pieces: bytes) -> list[int]:
@@ -72,12 +76,21 @@ def test_a_reply_cut_inside_a_character_keeps_its_ids(tiny: LlamaVocabulary) -> 
     assert reuse([START, *reply], [START, *tiny.encode(read.encode()), END], tiny) == [START, *reply, END]
 
 
-def test_a_message_that_was_changed_is_fresh_from_there(tiny: LlamaVocabulary) -> None:
-    """What stands behind the first difference is taken as it is, even where the text is the same again."""
+def test_behind_a_message_that_was_changed(tiny: LlamaVocabulary) -> None:
+    """What stands behind the first difference is spelled as in the cache, so that it can be moved."""
     odd = spelled(tiny, b"t", b"h", b"e")
     cached = [START, *tiny.encode(b"one"), END, *odd, END]
     fresh = [START, *tiny.encode(b"two"), END, *tiny.encode(b"the"), END]
-    assert reuse(cached, fresh, tiny) == fresh
+    assert reuse(cached, fresh, tiny) == [START, *tiny.encode(b"two"), END, *odd, END]
+
+
+def test_behind_a_turn_that_has_left(tiny: LlamaVocabulary) -> None:
+    """Each stretch that stays is spelled as it was where it stood; the order tells two of the same apart."""
+    the, odd = tiny.encode(b"the"), spelled(tiny, b"t", b"h", b"e")
+    one, two, new = (tiny.encode(text) for text in (b"one", b"two", b"new"))
+    cached = [START, *one, END, *the, END, START, *two, END, *odd, END]
+    fresh = [START, *two, END, *the, END, START, *new, END, *the]
+    assert reuse(cached, fresh, tiny) == [START, *two, END, *odd, END, START, *new, END, *the]
 
 
 def test_special_tokens_are_borders(tiny: LlamaVocabulary) -> None:
@@ -85,8 +98,8 @@ def test_special_tokens_are_borders(tiny: LlamaVocabulary) -> None:
     odd = spelled(tiny, b"t", b"h", b"e")
     whole = tiny.encode(b"the")
     assert reuse([*odd, START], [*whole, END], tiny) == [*odd, END]
-    assert reuse([*odd, START, *odd], [*whole, END, *whole], tiny) == [*odd, END, *whole]
-    assert reuse([START, *odd], [*whole, START], tiny) == [*whole, START]
+    assert reuse([*odd, START, *odd], [*whole, END, *whole], tiny) == [*odd, END, *odd]
+    assert reuse([START, *odd], [*whole, START], tiny) == [*odd, START]
     assert reuse([*odd, *odd], [*whole, END, *whole], tiny) == [*odd, END, *whole]
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from llmcli.tokens.literal import encode_parts
+from llmcli.tokens.literal import encode_parts, remembering
 from llmcli.tokens.tokenizer import Tokenizer, decode
 from tests.tokens.conftest import LOSSLESS, REAL, Vocabularies
 
@@ -31,10 +31,13 @@ class TestProperties:
     def test_a_single_meant_part_is_encoded_as_ever(
         self, vocabularies: Vocabularies, name: str, data: st.DataObject
     ) -> None:
-        """One part that is not literal is what `encode` makes of it, specials parsed."""
+        """One part that is not literal is what `encode` makes of it, specials parsed; also from memory."""
         tokenizer = vocabularies[name]
         text = data.draw(self.texts(tokenizer))
-        assert encode_parts(tokenizer, [(text, False)]) == tokenizer.encode(text, bos=False, eos=False)
+        whole = tokenizer.encode(text, bos=False, eos=False)
+        assert encode_parts(tokenizer, [(text, False)]) == whole
+        encode = remembering(tokenizer)
+        assert [encode_parts(tokenizer, [(text, False)], encode) for _ in range(2)] == [whole, whole]
 
     @settings(max_examples=60, deadline=None)
     @given(st.data())
