@@ -9,13 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.cli.program import Program
-from tests.models import make_model
-
-
-@pytest.fixture(scope="session")
-def no_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model without a chat template."""
-    return make_model(tmp_path_factory.mktemp("models") / "plain.gguf", template=None)
 
 
 def cut(model: Path, path: Path) -> None:
@@ -230,115 +223,6 @@ class TestText:
         llmcli(*args, llmcli.home / "none").failed(1, "none: No such file or directory")
         llmcli(*args, llmcli.home).failed(1, "Is a directory")
         llmcli(*args, "a\0b").failed(1, "null")
-
-
-class TestTemplate:
-    """Chat templates that can't be used."""
-
-    def test_a_model_without_one(self, llmcli: Program, no_template: Path) -> None:
-        """The choice is the user's: the hint names the templates there are; with one of them it works."""
-        ran = llmcli("chat", "-p", "x", "-m", no_template).failed(1, "plain.gguf has no chat template")
-        assert "--chat-template" in ran.hint
-        assert "chatml" in ran.hint
-        llmcli("chat", "-p", "x", "-n", "1", "-m", no_template, "--chat-template", "chatml").succeeded()
-        llmcli("tokenize", "x", "-m", no_template).succeeded()
-
-    @pytest.mark.parametrize(
-        ("source", "words"),
-        [
-            (b"{% for", "line 1: "),
-            (b"{{ messages[7].content }}", "UndefinedError"),
-            (b"{{ raise_exception('I talk to nobody') }}", "I talk to nobody"),
-            (b"hello", "it leaves the user message out"),
-            (b"{{ ''.__class__.__mro__ }}{{ messages }}", "chat template of"),
-            (b"\xff", "not UTF-8"),
-            (b"{{ 2 ** 999999999 }}", "power too large"),
-            (b"{{ 'x'|center(3000000000) }}", "number too large"),
-            (b"{{ 'x'.ljust(3000000000) }}", "number too large"),
-            (b"{{ 'x'|indent(3000000000) }}", "number too large"),
-            (b"{{ '%3000000000d' % 1 }}", "format too wide"),
-            (b"{{ '%3000000000d'|format(1) }}", "format too wide"),
-            (b"{{ '{:3000000000}'.format(1) }}", "format too wide"),
-            (b"{% set a = 'a' * 9000 %}{{ a.replace('a', a) }}", "text too long"),
-        ],
-    )
-    def test_a_broken_one(self, llmcli: Program, source: bytes, words: str) -> None:
-        """Its line, or its own words, are in the error."""
-        path = llmcli.home / "broken.jinja"
-        path.write_bytes(source)
-        llmcli("chat", "-p", "x", "--chat-template", path).failed(1, words)
-
-    def test_the_model_s_own_is_broken(self, llmcli: Program, tmp_path: Path) -> None:
-        """What needs no template works all the same, and another one can be chosen."""
-        model = make_model(tmp_path / "broken.gguf", template="{% if")
-        llmcli("chat", "-p", "x", "-m", model).failed(1, "chat template of broken.gguf: line 1")
-        llmcli("tokenize", "x", "-m", model).succeeded()
-        llmcli("probs", "x", "-m", model).succeeded()
-        llmcli("chat", "-p", "x", "-n", "1", "-m", model, "--chat-template", "chatml").succeeded()
-
-
-class TestStreams:
-    """Standard streams that are closed, full, or that nobody reads."""
-
-    @pytest.mark.parametrize("args", [["tokenize", "x"], ["probs", "x"], ["chat", "-p", "x"], ["--help"]])
-    def test_closed_stdout(self, llmcli: Program, args: list[str]) -> None:
-        """Output that can't go anywhere is an error, not silence."""
-        llmcli.process(*args, shell='"$@" >&-').failed(1, "can't write to standard output: it is closed")
-
-    @pytest.mark.parametrize(
-        "args",
-        [
-            ["tokenize", "x"],
-            ["tokenize", "--format", "table", "x"],
-            ["probs", "x"],
-            ["chat", "-p", "x", "-n", "5"],
-            ["chat", "-p", "x", "-n", "5", "--jsonl"],
-            ["--help"],
-        ],
-    )
-    def test_a_full_disk(self, llmcli: Program, args: list[str]) -> None:
-        """The reason is named, and the exit code says that the answer is not there."""
-        llmcli.process(*args, shell='"$@" >/dev/full').failed(1, "standard output: No space left on device")
-
-    @pytest.mark.parametrize(
-        "args", [["tokenize"], ["detokenize"], ["probs"], ["chat", "--turns", "-"], ["tokenize", "-f", "-"]]
-    )
-    def test_closed_stdin(self, llmcli: Program, args: list[str]) -> None:
-        """Where stdin was to be read, its absence is an error."""
-        llmcli.process(*args, shell='"$@" <&-').failed(1, "standard input is closed")
-
-    def test_closed_stdin_that_is_not_needed(self, llmcli: Program) -> None:
-        """A message is enough; without one there is nothing to answer."""
-        llmcli.process("chat", "-p", "x", "-n", "1", shell='"$@" <&-').succeeded()
-        llmcli.process("chat", shell='"$@" <&-').failed(2, "nothing to answer")
-
-    def test_closed_stderr(self, llmcli: Program) -> None:
-        """Nothing can be said; the answer and the exit code are as always."""
-        ran = llmcli.process("chat", "-p", "x", "--grammar", 'root ::= "yes"', "--stats", shell='"$@" 2>&-')
-        assert (ran.exit_status, ran.stdout) == (0, b"yes\n")
-        ran = llmcli.process("tokenize", "--nope", shell='"$@" 2>&-')
-        assert (ran.exit_status, ran.stdout, ran.stderr) == (2, b"", "")
-
-    def test_all_closed(self, llmcli: Program) -> None:
-        """Without any stream there is only the exit code."""
-        assert llmcli.process("tokenize", "x", shell='"$@" <&- >&- 2>&-').exit_status == 1
-
-    @pytest.mark.parametrize(
-        "args",
-        [
-            ["tokenize", "--format", "lines", "-f", "long.txt"],
-            ["probs", "x", "-k", "400", "--json"],
-            ["chat", "-p", "x", "--jsonl", "-n", "400"],
-            ["chat", "--turns", "turns.txt", "-n", "20"],
-            ["--help"],
-        ],
-    )
-    def test_a_reader_that_leaves(self, llmcli: Program, args: list[str]) -> None:
-        """`llmcli ... | head -c 1` ends quietly: exit code 0, nothing on stderr."""
-        (llmcli.home / "long.txt").write_bytes(b"the quick brown fox " * 20_000)
-        (llmcli.home / "turns.txt").write_bytes(b"a\n" * 10)
-        ran = llmcli.process("-q", *args, shell='"$@" | head -c 1')
-        assert (ran.exit_status, len(ran.stdout), ran.stderr) == (0, 1, "")
 
 
 class TestDebug:

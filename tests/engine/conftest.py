@@ -1,4 +1,4 @@
-"""What tests of the sampler chain run on."""
+"""What tests of contexts and of the sampler chain run on."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from llmcli.engine.llama.engine import LlamaEngine
+from llmcli.engine.llama.model import LlamaModel
 from llmcli.settings.engine import EngineOptions
 from tests.engine.sampling import PROMPT
 
@@ -18,3 +19,10 @@ def loaded(tiny_model: Path) -> Iterator[LlamaEngine]:
     with LlamaEngine.load(tiny_model, EngineOptions(threads=1)) as engine:
         engine.ready(PROMPT)
         yield engine
+
+
+@pytest.fixture(scope="module")
+def model(tiny_model: Path) -> Iterator[LlamaModel]:
+    """The tiny model, loaded once."""
+    with LlamaModel(tiny_model) as model:
+        yield model

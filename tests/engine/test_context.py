@@ -1,62 +1,27 @@
-"""The context: a reused cache is as good as a fresh one, and Ctrl-C leaves it usable."""
+"""The context: a reused cache is as good as a fresh one."""
 
 from __future__ import annotations
 
-import signal
-import sys
-import threading
-import time
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import gguf
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from llmcli.engine import interrupt
-from llmcli.engine.interrupt import AbortFlag
-from llmcli.engine.llama import context as context_module
-from llmcli.engine.llama import memory, new_context
+from llmcli.engine.llama import memory
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.engine import LlamaEngine
 from llmcli.engine.llama.library import lib
 from llmcli.engine.llama.model import LlamaModel
-from llmcli.errors import EngineError, InterruptedByUser
+from llmcli.errors import EngineError
 from llmcli.settings.engine import EngineOptions
 from llmcli.settings.sampling import SamplingOptions
-from tests.models import make_model
+from tests.engine.contexts import ONE_THREAD, TOLERANCE, fresh_logits, ids_of
 
-TOLERANCE = 2e-3
-"""Logits of a deviation of 2.4 that differ by less are equal: sums of other batches round differently."""
 HALF_TOLERANCE = 0.1
 """The same where llama.cpp computes attention in 16 bits, as it does by default."""
-
-ONE_THREAD = EngineOptions(threads=1, cache_type_k="f32", cache_type_v="f32", flash_attn="off")
-
-
-@pytest.fixture(scope="module")
-def model(tiny_model: Path) -> Iterator[LlamaModel]:
-    """The tiny model, loaded once."""
-    with LlamaModel(tiny_model) as model:
-        yield model
-
-
-def fresh_logits(model: LlamaModel, ids: Sequence[int]) -> NDArray[np.float32]:
-    """The logits after `ids` in a context that never held anything else."""
-    with LlamaContext(model, ONE_THREAD) as context:
-        context.ready(ids)
-        return np.array(context.logits())
-
-
-def ids_of(n: int, seed: int = 0) -> list[int]:
-    """`n` random ids."""
-    return [int(i) for i in np.random.default_rng(seed).integers(0, 480, n)]
 
 
 class TestReusedCache:
@@ -202,161 +167,6 @@ class TestFailedEvaluation:
                 context.logits()
             assert list(context.cached) == ids_of(10)
             assert context.ready([*ids_of(10), 1, 2, 3]) == 3
-
-
-@pytest.fixture(scope="module")
-def slow_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaModel]:
-    """A model for which 8,192 tokens take seconds."""
-    path = make_model(tmp_path_factory.mktemp("slow") / "slow.gguf", context=8192, width=256, layers=6)
-    with LlamaModel(path) as model:
-        yield model
-
-
-class TestInterrupt:
-    """Ctrl-C acts at once and breaks nothing."""
-
-    @pytest.mark.parametrize("batch", [128, 8192])
-    def test_in_a_long_prompt(self, slow_model: LlamaModel, batch: int) -> None:
-        """SIGINT in the middle of a prefill raises within half a second; the same prompt then works."""
-        abort = AbortFlag()
-        prompt = ids_of(8000)
-        options = replace(ONE_THREAD, batch_size=batch, ubatch_size=min(batch, 512))
-        pressed: list[float] = []
-
-        def press() -> None:
-            pressed.append(time.monotonic())
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-        with LlamaContext(slow_model, options, abort) as context, abort.installed():
-            timer = threading.Timer(0.25, press)
-            timer.start()
-            with pytest.raises(InterruptedByUser):
-                context.ready(prompt)
-            took = time.monotonic() - pressed[0]
-            timer.join()
-            assert took < 0.5
-            assert not abort.is_set
-            done = len(context.cached)
-            assert done < len(prompt)
-            assert list(context.cached) == prompt[:done]
-            short = prompt[: done + 40]
-            assert context.ready(short) == 40
-            np.testing.assert_allclose(context.logits(), fresh_logits(slow_model, short), atol=TOLERANCE)
-
-    def test_while_loading(self, tiny_model: Path) -> None:
-        """SIGINT while the weights are read ends the loading, and the model can be loaded afterwards."""
-        abort = AbortFlag()
-        with abort.installed():
-            with pytest.raises(InterruptedByUser):
-                LlamaEngine.load(
-                    tiny_model,
-                    ONE_THREAD,
-                    abort=abort,
-                    on_progress=lambda _done: signal.raise_signal(signal.SIGINT),
-                )
-            with LlamaEngine.load(tiny_model, ONE_THREAD, abort=abort) as engine:
-                assert engine.ready([1, 2]) == 2
-
-    def test_between_any_two_lines(self, model: LlamaModel) -> None:
-        """A Ctrl-C at whatever line leaves the cache and the account of it one: nothing is off by a token.
-
-        Each line of context.py and interrupt.py that a `ready` and a `feed` run through gets a SIGINT of
-        its own.
-        """
-        first, second = ids_of(30), [*ids_of(30)[:12], *ids_of(20, 1)]
-        expected = fresh_logits(model, [*second, 7])
-        line = 0
-        while True:
-            line += 1
-            abort = AbortFlag()
-            with LlamaContext(model, replace(ONE_THREAD, batch_size=8), abort) as context:
-                context.ready(first)
-                if not _interrupted_at(line, abort, context, second):
-                    break
-                cached = list(context.cached)
-                assert lib.llama_memory_seq_pos_max(context.memory, 0) == len(cached) - 1
-                abort.is_set = False
-                context.ready([*second, 7])
-                np.testing.assert_allclose(context.logits(), expected, atol=TOLERANCE)
-        assert line > 50
-
-
-def _interrupted_at(line: int, abort: AbortFlag, context: LlamaContext, wanted: list[int]) -> bool:
-    """Run ready and feed with a SIGINT at the `line`-th line of the two; whether there are so many."""
-    left = line
-
-    def trace(frame: FrameType, event: str, _argument: object) -> Any:
-        nonlocal left
-        if frame.f_code.co_filename not in (context_module.__file__, interrupt.__file__):
-            return None
-        if event == "line":
-            left -= 1
-            if left == 0:
-                signal.raise_signal(signal.SIGINT)
-        return trace
-
-    before = sys.gettrace()
-    with abort.installed():
-        sys.settrace(trace)
-        try:
-            context.ready(wanted)
-            context.feed(7)
-        except (KeyboardInterrupt, InterruptedByUser):
-            pass
-        finally:
-            sys.settrace(before)
-    return left <= 0
-
-
-class TestAdapters:
-    """LoRA adapters."""
-
-    def test_change_the_logits_by_their_scale(self, tiny_model: Path, tmp_path: Path) -> None:
-        """An adapter at scale 0 changes nothing, at 1 something, at 2 something else."""
-        path = tmp_path / "lora.gguf"
-        writer = gguf.GGUFWriter(path, "llama")
-        writer.add_string("general.type", "adapter")
-        writer.add_string("adapter.type", "lora")
-        writer.add_float32("adapter.lora.alpha", 4.0)
-        rng = np.random.default_rng(1)
-        for name, shape in (("lora_a", (4, 128)), ("lora_b", (64, 4))):
-            values = rng.standard_normal(shape, dtype=np.float32)
-            writer.add_tensor(f"blk.0.ffn_down.weight.{name}", values)
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
-        logits = []
-        for lora in ((), ((path, 0.0),), ((path, 1.0),), ((path, 2.0),)):
-            with LlamaEngine.load(tiny_model, EngineOptions(threads=1, lora=lora)) as engine:
-                engine.ready([1, 2, 3, 4])
-                logits.append(engine.logits().copy())
-        np.testing.assert_allclose(logits[1], logits[0], atol=TOLERANCE)
-        assert np.abs(logits[2] - logits[0]).max() > 0.05
-        assert np.abs(logits[3] - logits[2]).max() > 0.05
-
-
-class TestSizes:
-    """How large the window is."""
-
-    @pytest.mark.parametrize(
-        ("asked", "expected"), [(None, 512), (0, 512), (1, 256), (256, 256), (300, 512), (1024, 1024)]
-    )
-    def test_as_asked_rounded_up(self, model: LlamaModel, asked: int | None, expected: int) -> None:
-        """auto and 0 are the model's own; llama.cpp rounds up to a multiple of 256."""
-        with LlamaContext(model, EngineOptions(ctx_size=asked, threads=1)) as context:
-            assert context.size == expected
-
-    @pytest.mark.parametrize(("free", "expected"), [(10**12, 16384), (5 * 10**6, 8192), (0, 16384), (1, 512)])
-    def test_auto_is_what_fits_in_memory(
-        self, tmp_path: Path, monkeypatch: Any, free: int, expected: int
-    ) -> None:
-        """auto takes no more than half of the free memory, and no more than 16384 anyway."""
-        monkeypatch.setattr(new_context, "_free_memory", lambda: free)
-        path = make_model(tmp_path / "long.gguf", context=100_000)
-        with LlamaModel(path) as model, LlamaContext(model, ONE_THREAD) as context:
-            assert model.kv_bytes_per_token() == 2 * 2 * 32 * 2
-            assert context.size == expected
 
 
 def test_a_reply_is_the_same_after_a_reused_prompt(engine: LlamaEngine) -> None:

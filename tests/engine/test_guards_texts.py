@@ -12,6 +12,7 @@ import gguf
 import pytest
 
 from tests.engine.child import in_child
+from tests.engine.vocabularies import VOCABULARIES
 
 
 @pytest.mark.parametrize("vocabulary", ["bert-bge", "falcon", "gpt-2", "llama-bpe", "llama-spm", "qwen2"])
@@ -78,16 +79,6 @@ UNBROKEN = {
     "digits": "7",
     "newlines": "\n",
 }
-VOCABULARIES = [
-    "bert-bge",
-    "deepseek-coder",
-    "falcon",
-    "gpt-2",
-    "llama-bpe",
-    "llama-spm",
-    "phi-3",
-    "qwen2",
-]
 
 
 @pytest.mark.parametrize("vocabulary", VOCABULARIES)

@@ -9,18 +9,9 @@ import pytest
 from llmcli.engine.llama.engine import LlamaEngine
 from llmcli.engine.llama.model import LlamaModel
 from llmcli.tokens.tokenizer import SpecialToken, decode
+from tests.engine.vocabularies import VOCABULARIES
 from tests.models import CHATML
 
-VOCABULARIES = [
-    "bert-bge",
-    "deepseek-coder",
-    "falcon",
-    "gpt-2",
-    "llama-bpe",
-    "llama-spm",
-    "phi-3",
-    "qwen2",
-]
 SEPARATOR = b"\n__ggml_vocab_test__\n"
 
 
@@ -38,7 +29,7 @@ def test_ids_are_llama_cpps(shared: Path, name: str) -> None:
 
 
 def test_every_vocabulary_here_is_tested(vocab_files: list[Path]) -> None:
-    """The list above names all that the shared folder has."""
+    """The list names all that the shared folder has."""
     assert [path.stem.removeprefix("ggml-vocab-") for path in vocab_files] == VOCABULARIES
 
 

@@ -1,0 +1,131 @@
+"""Ctrl-C in a context: it acts at once, and leaves the cache and the account of it one."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from llmcli.engine import interrupt
+from llmcli.engine.interrupt import AbortFlag
+from llmcli.engine.llama import context as context_module
+from llmcli.engine.llama.context import LlamaContext
+from llmcli.engine.llama.engine import LlamaEngine
+from llmcli.engine.llama.library import lib
+from llmcli.engine.llama.model import LlamaModel
+from llmcli.errors import InterruptedByUser
+from tests.engine.contexts import ONE_THREAD, TOLERANCE, fresh_logits, ids_of
+from tests.models import make_model
+
+
+@pytest.fixture(scope="module")
+def slow_model(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaModel]:
+    """A model for which 8,192 tokens take seconds."""
+    path = make_model(tmp_path_factory.mktemp("slow") / "slow.gguf", context=8192, width=256, layers=6)
+    with LlamaModel(path) as model:
+        yield model
+
+
+class TestInterrupt:
+    """Ctrl-C acts at once and breaks nothing."""
+
+    @pytest.mark.parametrize("batch", [128, 8192])
+    def test_in_a_long_prompt(self, slow_model: LlamaModel, batch: int) -> None:
+        """SIGINT in the middle of a prefill raises within half a second; the same prompt then works."""
+        abort = AbortFlag()
+        prompt = ids_of(8000)
+        options = replace(ONE_THREAD, batch_size=batch, ubatch_size=min(batch, 512))
+        pressed: list[float] = []
+
+        def press() -> None:
+            pressed.append(time.monotonic())
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+        with LlamaContext(slow_model, options, abort) as context, abort.installed():
+            timer = threading.Timer(0.25, press)
+            timer.start()
+            with pytest.raises(InterruptedByUser):
+                context.ready(prompt)
+            took = time.monotonic() - pressed[0]
+            timer.join()
+            assert took < 0.5
+            assert not abort.is_set
+            done = len(context.cached)
+            assert done < len(prompt)
+            assert list(context.cached) == prompt[:done]
+            short = prompt[: done + 40]
+            assert context.ready(short) == 40
+            np.testing.assert_allclose(context.logits(), fresh_logits(slow_model, short), atol=TOLERANCE)
+
+    def test_while_loading(self, tiny_model: Path) -> None:
+        """SIGINT while the weights are read ends the loading, and the model can be loaded afterwards."""
+        abort = AbortFlag()
+        with abort.installed():
+            with pytest.raises(InterruptedByUser):
+                LlamaEngine.load(
+                    tiny_model,
+                    ONE_THREAD,
+                    abort=abort,
+                    on_progress=lambda _done: signal.raise_signal(signal.SIGINT),
+                )
+            with LlamaEngine.load(tiny_model, ONE_THREAD, abort=abort) as engine:
+                assert engine.ready([1, 2]) == 2
+
+    def test_between_any_two_lines(self, model: LlamaModel) -> None:
+        """A Ctrl-C at whatever line leaves the cache and the account of it one: nothing is off by a token.
+
+        Each line of context.py and interrupt.py that a `ready` and a `feed` run through gets a SIGINT of
+        its own.
+        """
+        first, second = ids_of(30), [*ids_of(30)[:12], *ids_of(20, 1)]
+        expected = fresh_logits(model, [*second, 7])
+        line = 0
+        while True:
+            line += 1
+            abort = AbortFlag()
+            with LlamaContext(model, replace(ONE_THREAD, batch_size=8), abort) as context:
+                context.ready(first)
+                if not _interrupted_at(line, abort, context, second):
+                    break
+                cached = list(context.cached)
+                assert lib.llama_memory_seq_pos_max(context.memory, 0) == len(cached) - 1
+                abort.is_set = False
+                context.ready([*second, 7])
+                np.testing.assert_allclose(context.logits(), expected, atol=TOLERANCE)
+        assert line > 50
+
+
+def _interrupted_at(line: int, abort: AbortFlag, context: LlamaContext, wanted: list[int]) -> bool:
+    """Run ready and feed with a SIGINT at the `line`-th line of the two; whether there are so many."""
+    left = line
+
+    def trace(frame: FrameType, event: str, _argument: object) -> Any:
+        nonlocal left
+        if frame.f_code.co_filename not in (context_module.__file__, interrupt.__file__):
+            return None
+        if event == "line":
+            left -= 1
+            if left == 0:
+                signal.raise_signal(signal.SIGINT)
+        return trace
+
+    before = sys.gettrace()
+    with abort.installed():
+        sys.settrace(trace)
+        try:
+            context.ready(wanted)
+            context.feed(7)
+        except (KeyboardInterrupt, InterruptedByUser):
+            pass
+        finally:
+            sys.settrace(before)
+    return left <= 0
