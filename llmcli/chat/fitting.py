@@ -119,8 +119,10 @@ class Fitting:
         plan = Plan("summarize", kept, tuple(sorted(leaving)), then, now - then)
         yield Notice(f"summarizing {_turn_names(messages, plan.dropped)}")
         cut, told = self.summarized(messages, plan, spelling, sampling, on_prefill)
-        if cut is before:
-            raise UsageError("the summary is empty or no shorter: nothing was changed")
+        if cut == before:
+            raise UsageError(
+                "the summary is empty, no shorter, or found no room to be written: nothing was changed"
+            )
         window.keep(cut)
         yield told
 

@@ -202,6 +202,15 @@ class TestSummaries:
         assert isinstance(notices[-1], Dropped)
         assert conversation.window.outside(conversation.messages) == frozenset(range(8))
 
+    def test_compact_without_room_for_the_summary(self, talk: Talk) -> None:
+        """Turns that do not fit into the window, as after a change of models, are not summed up in nothing."""
+        conversation = talk()
+        said = [Message("user", "the quick brown fox " * 40), Message("assistant", "yes")]
+        conversation.messages = [*said * 5, *said]
+        with pytest.raises(UsageError, match="nothing was changed"):
+            list(conversation.compact())
+        assert not conversation.window.outside(conversation.messages)
+
 
 class TestGoOn:
     """A reply that met its limit."""
