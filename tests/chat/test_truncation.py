@@ -203,7 +203,7 @@ class TestSummaries:
         assert conversation.window.outside(conversation.messages) == frozenset(range(8))
 
     def test_compact_without_room_for_the_summary(self, talk: Talk) -> None:
-        """Turns that do not fit into the window, as after a change of models, are not summed up in nothing."""
+        """Turns that do not fit into the window, as after a change of models, are not summed up."""
         conversation = talk()
         said = [Message("user", "the quick brown fox " * 40), Message("assistant", "yes")]
         conversation.messages = [*said * 5, *said]
