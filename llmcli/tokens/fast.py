@@ -60,6 +60,10 @@ class FastTokenizer:
         self._n_bytes = 0
         self._begin()
 
+    def keep_words(self) -> None:
+        """Never start anew: whoever calls this bounds its memory in another way."""
+        self._definition = b""
+
     def knows(self, text: bytes) -> bool:
         """Whether its ids for `text` are certain to be llama.cpp's."""
         if not text.isascii() and (not _is_utf8(text) or (self._classes and _has_unknown(text))):
@@ -74,7 +78,7 @@ class FastTokenizer:
             ids: NDArray[np.uint32] = found[0][0]
             return ids
         with self._in_use:
-            if self._remembers_much():
+            if self._definition and self._remembers_much():
                 self._begin()
             ids = self._backend.encode(text)
             self._n_bytes += len(text)
@@ -112,6 +116,11 @@ class FastTokenizer:
             return self._n_bytes > BLIND
         grown = now - (self._at_first or now)
         return grown > LEAST_MEMORY and now + grown > MEMORY
+
+
+def may_remember(header: Header) -> bool:
+    """Whether the fast way for a vocabulary is one that keeps every word, and works on one processor."""
+    return is_byte_level(header) and find_spec("gigatoken") is not None
 
 
 def fast_tokenizer(
