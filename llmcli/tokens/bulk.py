@@ -118,7 +118,9 @@ class BulkEncoder:
         if batch.separator is None:
             ids = self._encode_text(batch.data, rest=not batch.begins)
             ends = np.array([len(ids)], np.int64)
-        elif fast and fast.knows(batch.data.replace(batch.separator, b"\n")):
+        elif fast and fast.knows(_as_lines(batch.data, batch.separator)):
+            if len(self._lead) == 1 and not self._tail:
+                return BatchIds(batch, *fast.encode_separated(batch.data, batch.separator, self._lead[0]))
             ids, ends = fast.encode_separated(batch.data, batch.separator)
         else:
             found = [self._encode_text(text) for text in batch.texts()]
@@ -204,6 +206,10 @@ class BulkEncoder:
         places = np.repeat(np.stack([starts, ends], 1).ravel(), [len(lead), len(tail)] * len(ends))
         more = np.array((lead + tail) * len(ends), np.uint32)
         return np.insert(ids, places, more), ends + (len(lead) + len(tail)) * np.arange(1, len(ends) + 1)
+
+
+def _as_lines(data: bytes, separator: bytes) -> bytes:
+    return data if separator == b"\n" else data.replace(separator, b"\n")
 
 
 def bulk_encoder(
