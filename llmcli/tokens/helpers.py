@@ -1,9 +1,9 @@
 """Processes that encode batches: copies of one that has the fast way, each replaced when it has grown.
 
-gigatoken's BPE takes one call at a time, holds the GIL meanwhile, and keeps every word that it has seen. So on
-Linux it works in processes of their own. One of them, the nursery, is forked from this one, builds the fast
-way, and forks the helpers from itself: what they don't write to, they share. A helper that has grown by as
-much as memory allows ends behind an answer, and the nursery forks another in its place. That takes
+gigatoken's BPE takes one call at a time, holds the GIL meanwhile, and keeps every word that it has seen. So
+on Linux it works in processes of their own. One of them, the nursery, is forked from this one, builds the
+fast way, and forks the helpers from itself: what they don't write to, they share. A helper that has grown by
+as much as memory allows ends behind an answer, and the nursery forks another in its place. That takes
 milliseconds, where building the fast way anew takes half a second, and gives back all that was taken.
 """
 
@@ -25,6 +25,7 @@ from llmcli.tokens.memory import give_back, resident
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+    from multiprocessing.context import ForkProcess
 
 Encode = Callable[[Batch], BatchIds]
 
@@ -127,7 +128,7 @@ class Helpers:
 def _nursery(
     make: Callable[[], Encode | None], pairs: Sequence[tuple[Connection, Connection]], number: Connection
 ) -> None:
-    """Build the fast way, and keep as many helpers running as memory allows, until there is nobody to help."""
+    """Build the fast way, and keep as many helpers running as memory allows, as long as they are needed."""
     from multiprocessing import get_context
     from multiprocessing.connection import wait
 
@@ -150,26 +151,26 @@ def _nursery(
                 other.close()
         _help(pipe, encode, growth)
 
-    def begun(pipe: Connection) -> int:
+    def begin(pipe: Connection) -> None:
         process = context.Process(target=helper, args=(pipe,), name="tokenize")
         process.start()
         running[process.sentinel] = process, pipe
-        return process.sentinel
 
-    running: dict[int, tuple[object, Connection]] = {}
+    running: dict[int, tuple[ForkProcess, Connection]] = {}
     for pipe in pipes:
-        begun(pipe)
+        begin(pipe)
     with suppress(OSError):  # nobody waits for it any more
         number.send(n)
     number.close()
     while running:
-        for sentinel in wait(list(running)):
-            process, pipe = running.pop(sentinel)
+        ended = wait(list(running))
+        for process, pipe in [both for sentinel, both in running.items() if sentinel in ended]:
+            del running[process.sentinel]
             process.join()
             grown = process.exitcode == GROWN
             process.close()
             if grown:
-                begun(pipe)
+                begin(pipe)
             else:
                 pipes.remove(pipe)
                 pipe.close()
