@@ -191,11 +191,12 @@ def _help(pipe: Connection, encode: Encode, growth: int) -> None:
     begun = resident() or 0
     answer: BatchIds | Exception
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
-        while (resident() or 0) - begun <= growth:
+        while True:
             batch = pipe.recv()
             try:
                 answer = encode(batch)
             except Exception as error:  # it is raised where the batch came from
                 answer = error
             pipe.send(answer)
-        raise SystemExit(GROWN)
+            if (resident() or 0) - begun > growth:
+                raise SystemExit(GROWN)
