@@ -29,14 +29,16 @@ if TYPE_CHECKING:
 
 Encode = Callable[[Batch], BatchIds]
 
-MEMORY = 226 << 20
+MEMORY = 236 << 20
 """Resident bytes that all processes together may have."""
-FOR_BLOCKS = 14 << 20
+FOR_BLOCKS = 26 << 20
 """What this process will need for the blocks and the answers that are under way."""
 COPIED = 10 << 20
 """What a helper writes to of the memory that it shared: gigatoken's table of words, and Python's objects."""
 LEAST_GROWTH = 12 << 20
 """What a helper may remember: with less there are fewer helpers."""
+LEAP = 24 << 20
+"""How far it may grow at once: its tables double."""
 PATIENCE = 0.1
 """Seconds that helpers have to end by themselves."""
 GROWN = 75
@@ -182,8 +184,8 @@ def _shares(now: int, most: int) -> tuple[int, int]:
     `now` is the memory of the nursery, most of which is that of the process it was forked from.
     """
     room = MEMORY - FOR_BLOCKS - now
-    n = max(1, min(most, room // (COPIED + LEAST_GROWTH)))
-    return n, max(LEAST_GROWTH, room // n - COPIED)
+    n = max(1, min(most, room // (COPIED + LEAST_GROWTH + LEAP)))
+    return n, max(LEAST_GROWTH, room // n - COPIED - LEAP)
 
 
 def _help(pipe: Connection, encode: Encode, growth: int) -> None:
