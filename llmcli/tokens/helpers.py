@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Encode = Callable[[Batch], BatchIds]
 
-MEMORY = 236 << 20
+MEMORY = 232 << 20
 """Resident bytes that all processes together may have."""
 FOR_BLOCKS = 26 << 20
 """What this process will need for the blocks and the answers that are under way."""

@@ -16,7 +16,7 @@ from llmcli.tokens.batch import Batch
 from llmcli.tokens.cuts import Cuts
 from llmcli.tokens.tokenizer import to_bytes
 
-BLOCK = 1 << 18
+BLOCK = 1 << 17
 """Bytes that are read and tokenized at once: large enough for the threads, small enough to wait for."""
 LONGEST = 1 << 28
 """Bytes of the longest record among many: its ids and their text take several times as much."""
