@@ -54,20 +54,19 @@ class Records:
         before = 0
         for source in sources:
             encoder.expect(source.size)
-            after = before
             if self.json_field is not None:
                 batches = json_lines(source, self.json_field, self._bad)
             elif self.separator is not None:
                 batches = separated(source, self.separator)
             else:
                 batches = whole(source, encoder.cuts)
+            last = None
             for batch in batches:
                 if batch is not None:
-                    n_texts = 1 if batch.separator is None else batch.data.count(batch.separator) + 1
-                    after = before + batch.seq + n_texts
-                    batch = replace(batch, seq=before + batch.seq) if before else batch
+                    last = batch = replace(batch, seq=before + batch.seq) if before else batch
                 yield batch
-            before = after
+            if last is not None:
+                before = last.seq + last.n_texts
 
     def _bad(self, error: InputError) -> None:
         if not self.skips:

@@ -85,29 +85,32 @@ class Cursor:
 
 def strings(data: bytes, count: int) -> list[str]:
     """Decode ``count`` strings that fill ``data``; struct.error where they don't."""
+    return [text.decode("utf-8", "replace") for text in _texts(data, count)]
+
+
+def repeated(data: bytes, count: int) -> bytes | None:
+    """The first of ``count`` strings that fill ``data`` that was there before; empty ones don't count."""
+    texts = _texts(data, count)
+    if len(set(texts)) == count:
+        return None
+    seen: set[bytes] = set()
+    for text in texts:
+        if text in seen and text:
+            return text
+        seen.add(text)
+    return None
+
+
+def _texts(data: bytes, count: int) -> list[bytes]:
     texts = []
     position, unpack = 0, U64.unpack_from
     for _ in repeat(None, count):
         start = position + 8
         position = start + unpack(data, position)[0]
-        texts.append(data[start:position].decode("utf-8", "replace"))
+        texts.append(data[start:position])
     if position != len(data):
         raise struct.error
     return texts
-
-
-def repeated(data: bytes, count: int) -> bytes | None:
-    """The first of ``count`` strings that fill ``data`` that was there before; empty ones don't count."""
-    seen: set[bytes] = set()
-    position, unpack = 0, U64.unpack_from
-    for _ in repeat(None, count):
-        start = position + 8
-        position = start + unpack(data, position)[0]
-        text = data[start:position]
-        if text in seen and text:
-            return text
-        seen.add(text)
-    return None
 
 
 def read_bytes(path: Path, offset: int, n_bytes: int) -> tuple[bytes, int]:

@@ -79,7 +79,9 @@ class IdText:
             rows[first, :before] = _padded(spelling.opening, before)
             if not batch.begins:
                 rows[0, :before] = _padded(spelling.between, before)
-        return rows.tobytes().translate(None, b"\0")
+        flat = rows.ravel()
+        # In half the time of bytes.translate.
+        return np.compress(flat != 0, flat).tobytes()
 
     def _as_words(self, between: bytes) -> NDArray[np.uint64]:
         """Each id with what stands behind it, in eight bytes: to be taken out at once."""

@@ -32,6 +32,11 @@ class Batch:
     ends: bool = True
     seq: int = 0
 
+    @property
+    def n_texts(self) -> int:
+        """How many texts there are."""
+        return 1 if self.separator is None else self.data.count(self.separator) + 1
+
     def texts(self) -> list[bytes]:
         """The texts one by one."""
         return [self.data] if self.separator is None else self.data.split(self.separator)

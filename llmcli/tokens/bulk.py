@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 from llmcli.tokens.batch import Batch, BatchIds
 from llmcli.tokens.cuts import Cuts
 from llmcli.tokens.definition import definition
-from llmcli.tokens.fast import FastTokenizer, fast_tokenizer
+from llmcli.tokens.fast import FastTokenizer, fast_tokenizer, may_remember
+from llmcli.tokens.helpers import Helpers, can_fork
 from llmcli.tokens.kept import kept
 from llmcli.tokens.pool import in_order
 from llmcli.tokens.tokenizer import SpecialToken, Tokenizer
@@ -65,6 +66,8 @@ class Ways:
     cuts: Cuts | None = None
     build_fast: Callable[[], FastTokenizer | None] = lambda: None
     worth_building: int = 0
+    in_helpers: bool = False
+    """Whether it is better at work in processes of its own."""
 
 
 class BulkEncoder:
@@ -85,17 +88,23 @@ class BulkEncoder:
         self._lead, self._tail = list(lead), list(tail)
         self._found: Ways | None = None
         self._fast: FastTokenizer | None = None
-        self._n_bytes = 0
-        self._finding, self._building = threading.Lock(), threading.Lock()
+        self._helpers: Helpers | None = None
+        self._n_expected = self._n_seen = 0
+        self._has_chosen = False
+        self._finding = threading.Lock()
 
     def run(self, batches: Iterable[Batch | None], workers: int) -> Iterator[BatchIds]:
-        """The ids of each batch, in order, on `workers` threads; errors come in their place."""
-        return in_order(self.encode, batches, workers)
+        """The ids of each batch, in order, on `workers` processors; errors come in their place."""
+        try:
+            yield from in_order(self._encode_anywhere, self._counted(batches, workers), workers)
+        finally:
+            if self._helpers:
+                self._helpers.close()
+                self._helpers = None
 
     def expect(self, n_bytes: int) -> None:
         """Say that `n_bytes` will come: the fast way is built at once where that pays."""
-        self._n_bytes += n_bytes
-        self._choose()
+        self._n_expected += n_bytes
 
     def cuts(self) -> Cuts | None:
         """Where a text can be cut; None where no place is known to be safe."""
@@ -105,13 +114,13 @@ class BulkEncoder:
         """The ids of a batch, with what belongs before and after each record."""
         import numpy as np
 
-        self._n_bytes += len(batch.data)
-        self._choose()
         fast = self._fast
         if batch.separator is None:
             ids = self._encode_text(batch.data, rest=not batch.begins)
             ends = np.array([len(ids)], np.int64)
-        elif fast and fast.knows(batch.data.replace(batch.separator, b"\n")):
+        elif fast and fast.knows(_as_lines(batch.data, batch.separator)):
+            if len(self._lead) == 1 and not self._tail:
+                return BatchIds(batch, *fast.encode_separated(batch.data, batch.separator, self._lead[0]))
             ids, ends = fast.encode_separated(batch.data, batch.separator)
         else:
             found = [self._encode_text(text) for text in batch.texts()]
@@ -124,11 +133,37 @@ class BulkEncoder:
                 self._found = self._find_ways()
             return self._found
 
-    def _choose(self) -> None:
-        """Build the fast way, once, when there is enough to do for it; other threads go on without it."""
-        pays = self._n_bytes > WORTH_FINDING and self._n_bytes >= self._ways().worth_building
-        if pays and self._building.acquire(blocking=False):  # never released: it is tried once
+    def _counted(self, batches: Iterable[Batch | None], workers: int) -> Iterator[Batch | None]:
+        """The batches; before the one from which the fast way pays, what is under way comes to its end."""
+        for batch in batches:
+            if batch is not None and not self._has_chosen:
+                self._n_seen += len(batch.data)
+                n_bytes = max(self._n_seen, self._n_expected)
+                if n_bytes > WORTH_FINDING and n_bytes >= self._ways().worth_building:
+                    yield None
+                    self._choose(workers)
+            yield batch
+
+    def _choose(self, workers: int) -> None:
+        """Build the fast way, here or in helpers. It is tried once."""
+        self._has_chosen = True
+        if self._ways().in_helpers and can_fork():
+            self._helpers = Helpers(self._encode_in_helper, workers)
+        else:
             self._fast = self._ways().build_fast()
+
+    def _encode_in_helper(self) -> Callable[[Batch], BatchIds] | None:
+        """What a helper does, once the fast way is built."""
+        self._fast = self._ways().build_fast()
+        if self._fast is None:
+            return None
+        self._fast.keep_words()
+        return self.encode
+
+    def _encode_anywhere(self, batch: Batch) -> BatchIds:
+        """The ids of a batch, from the helpers where there are any."""
+        found = self._helpers.encode(batch) if self._helpers else None
+        return self.encode(batch) if found is None else found
 
     def _encode_text(self, text: bytes, *, rest: bool = False) -> NDArray[np.uint32]:
         """The ids of one text; of one that is the `rest` of its record, behind a cut."""
@@ -171,6 +206,10 @@ class BulkEncoder:
         places = np.repeat(np.stack([starts, ends], 1).ravel(), [len(lead), len(tail)] * len(ends))
         more = np.array((lead + tail) * len(ends), np.uint32)
         return np.insert(ids, places, more), ends + (len(lead) + len(tail)) * np.arange(1, len(ends) + 1)
+
+
+def _as_lines(data: bytes, separator: bytes) -> bytes:
+    return data if separator == b"\n" else data.replace(separator, b"\n")
 
 
 def bulk_encoder(
@@ -222,7 +261,7 @@ def ways_of(tokenizer: GgufTokenizer, *, parse_special: bool, cache: Path | None
         return fast_tokenizer(header, [special.text for special in specials], definition_text)
 
     worth = WORTH_BUILDING * max(1, tokenizer.n_tokens // 32_000)
-    return Ways(_cuts(tokenizer, header, specials), build_fast, worth)
+    return Ways(_cuts(tokenizer, header, specials), build_fast, worth, in_helpers=may_remember(header))
 
 
 def _frame(tokenizer: Tokenizer, bos: bool | None, eos: bool | None) -> tuple[list[int], list[int]]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterable
+from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +33,8 @@ BLIND = 32 << 20
 # The two programs were held against each other for every code point: gigatoken knows 9,039 letters and digits
 # that came with Unicode 16 and 17, which to llama.cpp are nothing yet. In the astral planes only those blocks
 # count as known in which such can't be: mathematical letters, symbols and emoji, and a Chinese extension.
-_NEW_CHARACTERS = (*map(str.encode, "\u088f\u0c5c\u0cdc"), b"\xe1\xb2", b"\xea\x9f")
-_ASTRAL = tuple(bytes([lead]) for lead in range(0xF0, 0xF5))
-_UNKNOWN_ASTRAL = re.compile(rb"\xf0[^\x9d\x9f\xa0-\xa9]|[\xf1-\xf4]")
+_NEW_CHARACTERS = (0x088F, 0x0C5C, 0x0CDC, *range(0x1C80, 0x1CC0), *range(0xA7C0, 0xA800))
+_KNOWN_ASTRAL = (range(0x1D000, 0x1E000), range(0x1F000, 0x20000), range(0x20000, 0x2A000))
 
 _FEW = 8
 _SEPARATOR = SEPARATOR.encode()
@@ -52,7 +52,9 @@ class FastTokenizer:
         from gigatoken.gigatoken_rs import PadTruncate
 
         self._definition, self._as_is = definition, PadTruncate(0)
-        self._special, self._classes = _finder([*specials, _SEPARATOR]), classes
+        # With classes, the separator is among the characters that are not known.
+        self._special = _finder(specials if classes else [*specials, _SEPARATOR])
+        self._classes = classes
         # One thread at a time works with gigatoken's BPE anyway.
         self._in_use = threading.Lock()
         self._backend: Any = None
@@ -60,10 +62,16 @@ class FastTokenizer:
         self._n_bytes = 0
         self._begin()
 
+    def keep_words(self) -> None:
+        """Never start anew: whoever calls this bounds its memory in another way."""
+        self._definition = b""
+
     def knows(self, text: bytes) -> bool:
         """Whether its ids for `text` are certain to be llama.cpp's."""
-        if not text.isascii() and (not _is_utf8(text) or (self._classes and _has_unknown(text))):
-            return False
+        if not text.isascii():
+            characters = _text(text)
+            if characters is None or (self._classes and _has_unknown(characters)):
+                return False
         return not self._special(text)
 
     def encode(self, text: bytes) -> NDArray[np.uint32]:
@@ -74,20 +82,29 @@ class FastTokenizer:
             ids: NDArray[np.uint32] = found[0][0]
             return ids
         with self._in_use:
-            if self._remembers_much():
+            if self._definition and self._remembers_much():
                 self._begin()
             ids = self._backend.encode(text)
             self._n_bytes += len(text)
             self._at_first = self._at_first or resident()
             return ids
 
-    def encode_separated(self, data: bytes, separator: bytes) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
-        """The ids of all texts in `data`, and where those of each end. Empty texts have none."""
+    def encode_separated(
+        self, data: bytes, separator: bytes, first: int | None = None
+    ) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """The ids of all texts in `data`, and where those of each end. An empty text has none.
+
+        With `first` each text's ids begin with this one.
+        """
         import numpy as np
 
-        ids = self.encode(data.replace(separator, _SEPARATOR))
+        data = data.replace(separator, _SEPARATOR)
+        ids = self.encode(data if first is None else _SEPARATOR + data)
         between = ids == self._backend.vocab_size - 1
         borders = np.flatnonzero(between)
+        if first is not None:
+            ids[between] = first
+            return ids, np.append(borders[1:], len(ids))
         ends = np.append(borders - np.arange(len(borders)), len(ids) - len(borders))
         return ids[~between], ends
 
@@ -114,6 +131,11 @@ class FastTokenizer:
         return grown > LEAST_MEMORY and now + grown > MEMORY
 
 
+def may_remember(header: Header) -> bool:
+    """Whether the fast way for a vocabulary is one that keeps every word, and works on one processor."""
+    return is_byte_level(header) and find_spec("gigatoken") is not None
+
+
 def fast_tokenizer(
     header: Header, specials: Iterable[bytes], definition: Callable[[], bytes | None]
 ) -> FastTokenizer | None:
@@ -129,19 +151,33 @@ def fast_tokenizer(
         return None
 
 
-def _is_utf8(text: bytes) -> bool:
+def _text(data: bytes) -> str | None:
+    """UTF-8 as text; None for what is none."""
     try:
-        text.decode()
+        return data.decode()
     except UnicodeDecodeError:
-        return False
-    return True
+        return None
 
 
-def _has_unknown(text: bytes) -> bool:
-    """Whether UTF-8 has a character that llama.cpp and gigatoken may class differently."""
-    if any(new in text for new in _NEW_CHARACTERS):
-        return True
-    return any(lead in text for lead in _ASTRAL) and _UNKNOWN_ASTRAL.search(text) is not None
+def _has_unknown(text: str) -> bool:
+    """Whether a text has a character that llama.cpp and gigatoken may class differently."""
+    import numpy as np
+
+    units = np.frombuffer(text.encode("utf-16-le"), np.uint16)
+    return bool(_unknown_units().take(units, mode="clip").any())
+
+
+@cache
+def _unknown_units() -> NDArray[np.bool_]:
+    """For each unit of UTF-16 whether it may be, or begin, such a character. 64 KB, to be looked up in."""
+    import numpy as np
+
+    unknown = np.zeros(1 << 16, bool)
+    unknown[[*_NEW_CHARACTERS]] = True
+    unknown[0xD800:0xDC00] = True
+    for block in _KNOWN_ASTRAL:
+        unknown[[0xD800 + (point - 0x10000 >> 10) for point in block]] = False
+    return unknown
 
 
 def _finder(texts: Iterable[bytes]) -> Callable[[bytes], object]:

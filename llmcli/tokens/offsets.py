@@ -16,6 +16,7 @@ from typing import Protocol, runtime_checkable
 
 from llmcli.tokens.characters import characters_of
 from llmcli.tokens.normalized import Partitioned, unigram_spans, word_piece_spans
+from llmcli.tokens.spelled import follow
 from llmcli.tokens.tokenizer import Tokenizer
 
 
@@ -95,6 +96,10 @@ def _spans(
         if found is not None:
             n = len(text)
             return [(0, 0)] * first + found + [(n, n)] * (len(ids) - max(first, last))
+    if tokenizer.algorithm == "sentencepiece":
+        return _align(
+            text, pieces, special, [tokenizer.adds_space_prefix, *map(tokenizer.begins_anew, ids[:-1])]
+        )
     return _align(text, pieces, special)
 
 
@@ -117,15 +122,25 @@ def _character_starts(text: bytes) -> list[int]:
     return starts
 
 
-def _align(text: bytes, pieces: Sequence[bytes], special: Sequence[bool]) -> list[tuple[int, int]]:
+def _align(
+    text: bytes, pieces: Sequence[bytes], special: Sequence[bool], fresh: Sequence[bool] | None = None
+) -> list[tuple[int, int]]:
     """A span of `text` for each piece: where it stands as written, else empty.
 
-    A text may begin as BOS is spelled. Then the first token is an added BOS, which stands for no text, if
-    the others find their places no worse without it.
+    Of a SentencePiece vocabulary, `fresh` says before which pieces a space is put that is not in the text.
+
+    A text may begin as BOS is spelled, behind white space or not. Then the first token is an added BOS, which
+    stands for no text, if the others find their places no worse without it.
     """
-    spans = _align_in_order(text, pieces, special)
-    if special and special[0] and pieces[0] and text.startswith(pieces[0]):
-        without = [(0, 0), *_align_in_order(text, pieces[1:], special[1:])]
+
+    def in_order(first: int) -> list[tuple[int, int]]:
+        if fresh is None:
+            return _align_in_order(text, pieces[first:], special[first:])
+        return _align_spelled(text, pieces[first:], special[first:], fresh[first:])
+
+    spans = in_order(0)
+    if special and special[0] and pieces[0] and text.lstrip().startswith(pieces[0]):
+        without = [(0, 0), *in_order(1)]
         if _n_empty(without) <= _n_empty(spans):
             return without
     return spans
@@ -143,6 +158,22 @@ def _align_in_order(text: bytes, pieces: Sequence[bytes], special: Sequence[bool
         start, end = _next_span(seen, at, piece, special=is_special)
         spans.append((origin[start], origin[end]))
         at = end
+    return spans
+
+
+def _align_spelled(
+    text: bytes, pieces: Sequence[bytes], special: Sequence[bool], fresh: Sequence[bool]
+) -> list[tuple[int, int]]:
+    spans = []
+    at = inside = 0
+    for piece, is_special, is_fresh in zip(pieces, special, fresh, strict=True):
+        found = None if is_special else follow(text, at, inside, piece, fresh=is_fresh)
+        if found is None:
+            start, at = _next_span(text, at, piece, special=is_special)
+            inside = 0
+        else:
+            start, (at, inside) = at, found
+        spans.append((start, at))
     return spans
 
 

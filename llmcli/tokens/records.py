@@ -1,7 +1,7 @@
 """From a stream of bytes to the texts in it: lines, JSON lines, NUL-terminated records, or the whole.
 
 Memory stays bounded however long the stream is: blocks are read, cut into batches of whole records and
-forgotten. A single record has to be in memory once.
+forgotten. A single record has to be in memory once, so there is a longest one.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from llmcli.tokens.batch import Batch
 from llmcli.tokens.cuts import Cuts
 from llmcli.tokens.tokenizer import to_bytes
 
-BLOCK = 1 << 18
+BLOCK = 1 << 17
 """Bytes that are read and tokenized at once: large enough for the threads, small enough to wait for."""
+LONGEST = 1 << 28
+"""Bytes of the longest record among many: its ids and their text take several times as much."""
 NEVER_IN_UTF8 = b"\xff"
 
 Batches = Iterator[Batch | None]
@@ -53,39 +55,52 @@ class Source:
             return False
 
 
-def separated(source: Source, separator: bytes) -> Batches:
+def separated(source: Source, separator: bytes, longest: int = LONGEST) -> Batches:
     """The records that `separator` ends; a last one without its end counts.
+
+    Raises InputError, naming the record, once more than `longest` bytes of one have been read.
 
     >>> batches = separated(Source(io.BytesIO(b"a\\n\\nb"), "stdin"), b"\\n")
     >>> [text for batch in batches for text in batch.texts()]
     [b'a', b'', b'b']
     """
-    seq = 0
+    seq = n_held = 0
     held: list[bytes] = []
     for block in source.blocks():
         if not block:
             yield None
             continue
-        end = block.rfind(separator)
-        if end < 0:
+        first = block.find(separator)
+        if n_held + (first if first >= 0 else len(block)) > longest:
+            what = "line" if separator == b"\n" else "record"
+            raise InputError(
+                f"{source.name}, {what} {seq + 1}: longer than {longest >> 20} MiB",
+                hint="the whole input as one text, without --lines, --jsonl and --null, may be of any length",
+            )
+        if first < 0:
             held.append(block)
+            n_held += len(block)
             continue
+        end = block.rfind(separator)
         data = b"".join([*held, block[:end]])
         held = [block[end + 1 :]]
+        n_held = len(held[0])
         yield Batch(data, separator, seq=seq)
         seq += data.count(separator) + 1
     if rest := b"".join(held):
         yield Batch(rest, seq=seq)
 
 
-def json_lines(source: Source, field: str, on_bad: Callable[[InputError], None]) -> Batches:
+def json_lines(
+    source: Source, field: str, on_bad: Callable[[InputError], None], longest: int = LONGEST
+) -> Batches:
     """The texts at `field` of the JSON objects, one a line; blank lines are none.
 
     `on_bad` gets the error of a line that can't be read, which names the line, and may raise it; else the
-    line is left out, and its number with it.
+    line is left out, and its number with it. A line of more than `longest` bytes is an error in any case.
     """
     n_lines = seq = 0
-    for batch in separated(source, b"\n"):
+    for batch in separated(source, b"\n", longest):
         if batch is None:
             yield None
             continue

@@ -20,6 +20,11 @@ texts = st.one_of(
     st.text(" \n\tabAé한漢🦙-", max_size=40),
 )
 
+BROKEN = [b" ", b"  ", b"the", b"\n", b"\0", b"<s>", *map(str.encode, "\u2581한🦙")] + [
+    bytes([byte]) for byte in b"a\xc3\xe2\xed\xf0\xff\x81\x96\xbf"
+]
+"""Pieces of texts that are no UTF-8: first bytes without the others, and others without a first one."""
+
 
 def located(tokenizer: Tokenizer, text: bytes, *, parse_special: bool = True) -> list[Token]:
     return locate(tokenizer, text, tokenizer.encode(text, parse_special=parse_special))
@@ -115,6 +120,19 @@ class TestLossless:
 
 class TestSentencePiece:
     """A vocabulary that puts a space before the text."""
+
+    @pytest.mark.parametrize("name", ["llama-spm", "phi-3"])
+    @settings(max_examples=200, deadline=None)
+    @given(st.lists(st.sampled_from(BROKEN), max_size=8).map(b"".join), st.booleans())
+    @example(b"\xed a", False)
+    @example(b" <s>", True)
+    def test_spans_cover_any_bytes(
+        self, vocabularies: Vocabularies, name: str, text: bytes, parse_special: bool
+    ) -> None:
+        """Spans leave no gap, also where a broken character takes some bytes of a space."""
+        tokens = located(vocabularies[name], text, parse_special=parse_special)
+        assert [token.start for token in tokens] == [0, *(token.end for token in tokens[:-1])]
+        assert tokens[-1].end == len(text)
 
     def test_its_space_stands_for_nothing(self, vocabularies: Vocabularies) -> None:
         """The first token's span begins with the text, though its piece begins with a space."""

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import llama_cpp
-
 from llmcli.engine.llama.devices import Device, devices, system_info
 from llmcli.engine.llama.library import lib
 
@@ -28,6 +26,8 @@ class Build:
 
 def installed_build() -> Build:
     """The build that this process has loaded."""
+    from importlib.metadata import version
+
     features = {
         backend: [
             name if value == "1" else f"{name}={value}" for name, value in found.items() if value != "0"
@@ -35,7 +35,7 @@ def installed_build() -> Build:
         for backend, found in system_info()
     }
     return Build(
-        llama_cpp.__version__,
+        version("llama-cpp-python"),
         str(lib._lib._name),
         features,
         devices(),

@@ -17,7 +17,7 @@ from llmcli.engine.llama.branches import LlamaBranches
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.model import LlamaModel
 from llmcli.engine.llama.sampler import LlamaSampler
-from llmcli.engine.llama.state import VERSION, restore_state, saved_state
+from llmcli.engine.llama.state import restore_state, saved_state, state_version
 from llmcli.engine.llama.vocabulary import LlamaVocabulary
 from llmcli.engine.protocol import Progress
 from llmcli.settings.engine import EngineOptions
@@ -113,7 +113,7 @@ class LlamaEngine:
     @property
     def state_version(self) -> str:
         """What the bytes of `state` depend on besides model and settings."""
-        return VERSION
+        return state_version()
 
     def state(self) -> memoryview:
         """See saved_state."""

@@ -64,6 +64,7 @@ class LlamaModel:
                 hint="tokenize and detokenize work with it; chat and probs need the whole model",
             )
         _check_byte_tokens(header)
+        self.header = header
         self.maps_file = not vocab_only and not options.no_mmap
         self.size = header.size
         architecture = header.metadata.get("general.architecture")

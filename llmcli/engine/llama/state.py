@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-
-import llama_cpp
+from functools import cache
 
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.library import lib, log
 from llmcli.errors import EngineError
 
-VERSION = f"llama-cpp-python {llama_cpp.__version__}"
-"""Who wrote the bytes: the format changes from one to the next."""
-
 _SEQUENCE = 0
+
+
+@cache
+def state_version() -> str:
+    """Who writes the bytes: the format changes from one to the next."""
+    from importlib.metadata import version
+
+    return f"llama-cpp-python {version('llama-cpp-python')}"
 
 
 def saved_state(context: LlamaContext) -> memoryview:

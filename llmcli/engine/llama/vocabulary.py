@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TypeVar
 from llmcli.engine.llama.deep_stack import SHALLOW, call_deep, longest_unbroken
 from llmcli.engine.llama.library import lib
 from llmcli.errors import EngineError, InputError, ModelError, UsageError
-from llmcli.gguf.header import read_header
 from llmcli.tokens.tokenizer import SpecialToken
 
 if TYPE_CHECKING:
@@ -148,7 +147,7 @@ class LlamaVocabulary:
 
     def header(self) -> Header:
         """The header of the file that the vocabulary was read from."""
-        return read_header(self._model.path)
+        return self._model.header
 
     def piece(self, token_id: int) -> bytes:
         """The bytes of a token; of a special token its name. Raises UsageError for an id out of range."""

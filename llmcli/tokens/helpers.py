@@ -1,0 +1,204 @@
+"""Processes that encode batches: copies of one that has the fast way, each replaced when it has grown.
+
+gigatoken's BPE takes one call at a time, holds the GIL meanwhile, and keeps every word that it has seen. So
+on Linux it works in processes of their own. One of them, the nursery, is forked from this one, builds the
+fast way, and forks the helpers from itself: what they don't write to, they share. A helper that has grown by
+as much as memory allows ends behind an answer, and the nursery forks another in its place. That takes
+milliseconds, where building the fast way anew takes half a second, and gives back all that was taken.
+"""
+
+from __future__ import annotations
+
+import atexit
+import platform
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import SimpleQueue
+from typing import TYPE_CHECKING
+
+from llmcli.errors import EngineError
+from llmcli.tokens.batch import Batch, BatchIds
+from llmcli.tokens.memory import give_back, resident
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import ForkProcess
+
+Encode = Callable[[Batch], BatchIds]
+
+MEMORY = 232 << 20
+"""Resident bytes that all processes together may have."""
+FOR_BLOCKS = 26 << 20
+"""What this process will need for the blocks and the answers that are under way."""
+COPIED = 10 << 20
+"""What a helper writes to of the memory that it shared: gigatoken's table of words, and Python's objects."""
+LEAST_GROWTH = 12 << 20
+"""What a helper may remember: with less there are fewer helpers."""
+LEAP = 24 << 20
+"""How far it may grow at once: its tables double."""
+PATIENCE = 0.1
+"""Seconds that helpers have to end by themselves."""
+GROWN = 75
+"""The exit code of a helper that has grown too large."""
+
+
+def can_fork() -> bool:
+    """Whether processes can be copies of this one: elsewhere than on Linux, libraries don't bear it."""
+    return platform.system() == "Linux"
+
+
+class Helpers:
+    """Other processes to which batches are given; `encode` may be called from several threads."""
+
+    def __init__(self, make: Callable[[], Encode | None], most: int) -> None:
+        """`make` is called in the nursery and gives what its copies do; None where there is no fast way.
+
+        To be called while no other thread works. At most `most` helpers run at once.
+        """
+        from multiprocessing import get_context
+
+        context = get_context("fork")
+        pairs = [context.Pipe() for _ in range(most)]
+        self._pipes = [ours for ours, _ in pairs]
+        self._number, number = context.Pipe(duplex=False)
+        self._nursery = context.Process(target=_nursery, args=(make, pairs, number), name="tokenize")
+        # Ctrl-C is for this process; the others end when it does.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            with warnings.catch_warnings():
+                # Threads that are there wait, or are those of NumPy's library, which knows of forks.
+                warnings.simplefilter("ignore", DeprecationWarning)
+                self._nursery.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for theirs in (number, *(theirs for _, theirs in pairs)):
+            theirs.close()
+        self._starting = threading.Lock()
+        self._n: int | None = None
+        self._free: SimpleQueue[Connection] = SimpleQueue()
+        # Before multiprocessing's own, which waits for the nursery.
+        atexit.register(self.close)
+
+    def encode(self, batch: Batch) -> BatchIds | None:
+        """The ids of a batch; errors come through. None where there is no fast way.
+
+        Raises EngineError where a process has come to an end that should not have.
+        """
+        if not self._count():
+            return None
+        pipe = self._free.get()
+        try:
+            pipe.send(batch)
+            answer = pipe.recv()
+        except (EOFError, OSError):
+            raise EngineError(
+                "a process that was tokenizing has come to an end",
+                hint="is there memory left? --no-parse-special or smaller files may show which text it was",
+            ) from None
+        finally:
+            self._free.put(pipe)
+        if isinstance(answer, BaseException):
+            raise answer
+        found: BatchIds = answer
+        return found
+
+    def close(self) -> None:
+        """Let the helpers end; one in the middle of a batch ends behind it."""
+        atexit.unregister(self.close)
+        for pipe in (self._number, *self._pipes):
+            pipe.close()
+        self._nursery.join(PATIENCE)
+        self._nursery.terminate()
+        self._nursery.join()
+
+    def _count(self) -> int:
+        """How many there are; waits until they are ready."""
+        with self._starting:
+            if self._n is None:
+                try:
+                    self._n = int(self._number.recv())
+                except (EOFError, OSError):
+                    self._n = 0
+                for pipe in self._pipes[: self._n]:
+                    self._free.put(pipe)
+            return self._n
+
+
+def _nursery(
+    make: Callable[[], Encode | None], pairs: Sequence[tuple[Connection, Connection]], number: Connection
+) -> None:
+    """Build the fast way, and keep as many helpers running as memory allows, as long as they are needed."""
+    from multiprocessing import get_context
+    from multiprocessing.connection import wait
+
+    for ours, _ in pairs:
+        ours.close()
+    encode = make()
+    if encode is None:
+        return
+    give_back()
+    n, growth = _shares(resident() or 0, len(pairs))
+    pipes = [theirs for _, theirs in pairs]
+    for pipe in pipes[n:]:
+        pipe.close()
+    del pipes[n:]
+    context = get_context("fork")
+
+    def helper(pipe: Connection) -> None:
+        for other in pipes:
+            if other is not pipe:
+                other.close()
+        _help(pipe, encode, growth)
+
+    def begin(pipe: Connection) -> None:
+        process = context.Process(target=helper, args=(pipe,), name="tokenize")
+        process.start()
+        running[process.sentinel] = process, pipe
+
+    running: dict[int, tuple[ForkProcess, Connection]] = {}
+    for pipe in pipes:
+        begin(pipe)
+    with suppress(OSError):  # nobody waits for it any more
+        number.send(n)
+    number.close()
+    while running:
+        ended = wait(list(running))
+        for process, pipe in [both for sentinel, both in running.items() if sentinel in ended]:
+            del running[process.sentinel]
+            process.join()
+            grown = process.exitcode == GROWN
+            process.close()
+            if grown:
+                begin(pipe)
+            else:
+                pipes.remove(pipe)
+                pipe.close()
+
+
+def _shares(now: int, most: int) -> tuple[int, int]:
+    """How many helpers there may be, and by how many bytes each may grow.
+
+    `now` is the memory of the nursery, most of which is that of the process it was forked from.
+    """
+    room = MEMORY - FOR_BLOCKS - now
+    n = max(1, min(most, room // (COPIED + LEAST_GROWTH + LEAP)))
+    return n, max(LEAST_GROWTH, room // n - COPIED - LEAP)
+
+
+def _help(pipe: Connection, encode: Encode, growth: int) -> None:
+    """Answer until nobody asks any more, or until this process has grown."""
+    begun = resident() or 0
+    answer: BatchIds | Exception
+    with suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            batch = pipe.recv()
+            try:
+                answer = encode(batch)
+            except Exception as error:  # it is raised where the batch came from
+                answer = error
+            pipe.send(answer)
+            if (resident() or 0) - begun > growth:
+                raise SystemExit(GROWN)
