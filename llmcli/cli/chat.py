@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from llmcli.engine.llama.engine import LlamaEngine
     from llmcli.render.reply_writer import ReplyWriter
 
+AHEAD = {
+    False: ("llmcli.chat.template", "llmcli.chat.session"),
+    True: ("llmcli.repl.app", "llmcli.chat.template", "llmcli.chat.session"),
+}
+"""What a single answer and what a REPL import while the model is loaded."""
+
 
 def chat(
     console: Console,
@@ -113,7 +119,7 @@ def chat(
     started = time.perf_counter()
     with (
         open_place(console, session, last, no_save=no_save, interactive=interactive) as (store, saved),
-        open_engine(console, model_of(model, saved), engine, abort) as llama,
+        open_engine(console, model_of(model, saved), engine, abort, ahead=AHEAD[interactive]) as llama,
     ):
         from llmcli.chat.session import Session
         from llmcli.render.reply_writer import writer

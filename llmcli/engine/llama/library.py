@@ -8,14 +8,31 @@ import tempfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec, module_from_spec
+from sys import modules
 from typing import Any
 
 # When llama.cpp aborts it prints a debugger's backtrace on stdout, where the user's data goes.
 os.environ.setdefault("GGML_NO_BACKTRACE", "1")
 
-from llama_cpp import llama_cpp
 
-lib: Any = llama_cpp
+def _bindings() -> Any:
+    """llama_cpp.llama_cpp alone: the package around it imports the `Llama` class, NumPy and Jinja besides.
+
+    For that an empty package stands in while they are imported. Who imports llama_cpp later has it whole.
+    """
+    spec = None if "llama_cpp" in modules else find_spec("llama_cpp")
+    if spec is None:
+        return import_module("llama_cpp.llama_cpp")
+    modules["llama_cpp"] = module_from_spec(spec)
+    try:
+        return import_module("llama_cpp.llama_cpp")
+    finally:
+        del modules["llama_cpp"]
+
+
+lib = _bindings()
 """The C API. ctypes checks its arguments when they are passed; its stubs know too little to check before."""
 
 ERROR = 4

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-
-import llama_cpp
+from pathlib import Path
 
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.library import lib, log
 from llmcli.errors import EngineError
 
-VERSION = f"llama-cpp-python {llama_cpp.__version__}"
-"""Who wrote the bytes: the format changes from one to the next."""
+_LIBRARY = Path(lib._lib._name).stat()
+VERSION = f"llama.cpp, {_LIBRARY.st_size} bytes, {_LIBRARY.st_mtime_ns}"
+"""Who wrote the bytes: the format changes from one build to the next."""
 
 _SEQUENCE = 0
 
