@@ -21,7 +21,7 @@ from rich.text import Text
 
 from tests.cli.program import Program
 from tests.cli.terminal import Terminal
-from tests.repl.test_repl import at_prompt, says
+from tests.repl.screen import at_prompt, says
 
 FOLDER = Path(__file__).parent
 COLUMNS, ROWS = 96, 60
