@@ -51,8 +51,11 @@ class Sampler(Protocol):
         """Draw the next id from the engine's current logits, and remember it for the penalties."""
         ...
 
-    def take_up(self, reply: Sequence[int]) -> None:
-        """Go on with a reply that was begun: a grammar stands where these ids have left it."""
+    def take_up(self, reply: Sequence[int]) -> bool:
+        """Go on with a reply that was begun: a grammar stands where these ids have left it.
+
+        False where it would not have allowed them; it is at its beginning then.
+        """
         ...
 
     def stages(self, logits: NDArray[np.float32] | None = None) -> list[Stage]:

@@ -119,10 +119,10 @@ class LlamaSampler:
         lib.llama_sampler_accept(chain, token_id)
         return token_id
 
-    def take_up(self, reply: Sequence[int]) -> None:
+    def take_up(self, reply: Sequence[int]) -> bool:
         """Go on with a reply that was begun: the grammar stands where these ids have left it.
 
-        A reply that it would not have allowed leaves it at its beginning.
+        False for a reply that it would not have allowed, which leaves it at its beginning.
         """
         for token_id in reply if self._grammar is not None else ():
             candidate = lib.llama_token_data(id=token_id)
@@ -131,8 +131,9 @@ class LlamaSampler:
             lib.llama_sampler_apply(self._grammar, ctypes.byref(array))
             if candidate.logit == -math.inf:  # accepting it would end the process
                 lib.llama_sampler_reset(self._grammar)
-                return
+                return False
             lib.llama_sampler_accept(self._grammar, token_id)
+        return True
 
     def stages(self, logits: NDArray[np.float32] | None = None) -> list[Stage]:
         """What each sampler leaves of the distribution, in order, down to what is drawn from.

@@ -41,7 +41,4 @@ def _probs(repl: Repl, argument: str) -> None:
         return
     if not 1 <= rank <= len(token.top):
         raise UsageError(f"there is no choice {rank}", hint=f"/probs {n} lists 1 to {len(token.top)}")
-    sampling = repl.conversation.sampling
-    if any((sampling.grammar, sampling.grammar_file, sampling.json_schema, sampling.json_schema_file)):
-        raise UsageError("a grammar can't go on in mid-reply", hint="take it away with /set grammar default")
     repl.answer(None, with_another(written, n - 1, token.top[rank - 1].id))
