@@ -27,7 +27,10 @@ from llmcli.errors import StoreError, UsageError
 
 @dataclass(frozen=True)
 class Saved:
-    """A session as it is on disk. `model` is what -m takes to have the same model again."""
+    """A session as it is on disk. `model` is what -m takes to have the same model again.
+
+    `window` is what llmcli.chat.kept_window makes of its window.
+    """
 
     id: int
     key: str
@@ -37,6 +40,7 @@ class Saved:
     created: float
     updated: float
     tree: Tree = Tree()
+    window: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,10 +92,11 @@ class Store:
         number = self._id(name)
         with self._said(), self._transaction("DEFERRED"):
             row = self._db.execute(
-                "SELECT key, name, model, system, created, updated, leaf, branch FROM session WHERE id = ?",
+                "SELECT key, name, model, system, created, updated, leaf, branch, window FROM session"
+                " WHERE id = ?",
                 (number,),
             ).fetchone()
-            key, name, model, system, created, updated, leaf, branch = row
+            key, name, model, system, created, updated, leaf, branch, window = row
             origins = dict(self._db.execute(_ORIGINS, (number,)))
             nodes = tuple(_node(row, origins) for row in self._db.execute(_NODES, (number,)))
             tips = dict(self._db.execute("SELECT name, tip FROM branch WHERE session = ?", (number,)))
@@ -104,6 +109,7 @@ class Store:
             created,
             updated,
             Tree(nodes, leaf, branch, MappingProxyType(tips)),
+            window,
         )
 
     def close_session(self, saved: Saved) -> None:
@@ -119,8 +125,9 @@ class Store:
         now = time.time()
         with self._writing(saved.name):
             self._db.execute(
-                "UPDATE session SET model = ?, system = ?, updated = ?, leaf = ?, branch = ? WHERE id = ?",
-                (saved.model, _text(saved.system), now, tree.leaf, tree.branch, saved.id),
+                "UPDATE session SET model = ?, system = ?, updated = ?, leaf = ?, branch = ?, window = ?"
+                " WHERE id = ?",
+                (saved.model, _text(saved.system), now, tree.leaf, tree.branch, saved.window, saved.id),
             )
             self._db.execute("DELETE FROM message WHERE session = ? AND number >= ?", (saved.id, n_clean))
             for number in range(n_clean, len(tree.nodes)):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llmcli.chat import session as session_module
+from llmcli.chat import growing
 from llmcli.chat.conversation import Conversation
 from llmcli.chat.messages import Message
 from llmcli.chat.reply import Event, Generated, Reply
@@ -77,7 +77,7 @@ class TestATurn:
 
     def test_the_reply_grows(self, talk: Talk, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where every token is written down, all that was shown is on disk at any moment."""
-        monkeypatch.setattr(session_module, "FLUSH", 0.0)
+        monkeypatch.setattr(growing, "FLUSH", 0.0)
         shown = ""
         for event in talk().ask("hello"):
             if isinstance(event, Generated):
