@@ -71,16 +71,6 @@ def chat(
     no_kv_snapshot: Annotated[
         bool, typer.Option("--no-kv-snapshot", help="Do not keep the cache of a session on disk.")
     ] = False,
-    markdown: Annotated[
-        bool | None,
-        typer.Option(
-            "--markdown/--plain",
-            help="Draw replies as Markdown, or stream them raw [default: on a terminal].",
-        ),
-    ] = None,
-    probs: Annotated[
-        bool, typer.Option("--probs", help="Colour each token of a reply by its probability.")
-    ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a reply.")] = False,
     jsonl: Annotated[
         bool, typer.Option("--jsonl", help="Events as they happen, a JSON object a line.")
@@ -140,8 +130,8 @@ def chat(
             jsonl=jsonl,
             stats=looks.stats,
             think=looks.think,
-            markdown=console.moves_cursor and markdown is not False,
-            probs=probs,
+            markdown=console.moves_cursor and looks.markdown,
+            probs=looks.probs,
         )
         view.tally = conversation.tally
         # Closed after the session, which keeps the cache of the model at its end.
@@ -149,7 +139,7 @@ def chat(
             if asked is not None:
                 if talk.unanswered():
                     console.note("notice: the session's last message got no reply, and is left out")
-                _run(console, talk, asked, view, probs)
+                _run(console, talk, asked, view, looks.probs)
             else:
                 from llmcli.repl.app import Repl
                 from llmcli.settings.folders import state_folder
