@@ -35,9 +35,8 @@ def main() -> None:
     header = read_header(options.model)
     start = min((tensor.offset for tensor in header.tensors), default=header.size)
     head = options.model.read_bytes()[: min(start, header.size)]
-    print(
-        f"{options.files:,} files with a header of {len(head):,} bytes; the first list, and medians of {ROUNDS} later ones\n"
-    )
+    print(f"{options.files:,} files with a header of {len(head):,} bytes")
+    print(f"the first list, and medians of {ROUNDS} later ones\n")
     print("| where | first, of the processor | later, of the processor | models listed |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         bare = _listed(Path(folder) / "empty")
@@ -77,7 +76,7 @@ def _own(home: Path, number: int) -> Path:
 
 
 def _listed(home: Path) -> tuple[str, str, int]:
-    """The seconds and the processor seconds of the first list and of later ones, and how many models it has."""
+    """Seconds and processor seconds of the first list and of later ones, and how many models it has."""
     environ = {"PATH": os.environ["PATH"], "HOME": str(home), "LLMCLI_HOME": str(home)}
     if "PYTHONPATH" in os.environ:
         environ["PYTHONPATH"] = os.environ["PYTHONPATH"]

@@ -157,6 +157,7 @@ def modules_after(arguments: list[str], **environ: str) -> set[str]:
     [
         pytest.param(["--version"], {}, id="version"),
         pytest.param(["--help"], {}, id="help"),
+        pytest.param(["--show-completion", "bash"], {}, id="completion script"),
         pytest.param(["chat", "--help"], {}, id="chat help"),
         pytest.param(["probs", "-h"], {}, id="probs help"),
         pytest.param(["tokenize", "-h"], {}, id="tokenize help"),
@@ -165,7 +166,7 @@ def modules_after(arguments: list[str], **environ: str) -> set[str]:
         pytest.param(["models", "list"], {"HOME": "/nowhere"}, id="models list"),
         pytest.param(
             [],
-            {"_LLMCLI_COMPLETE": "complete_bash", "COMP_WORDS": "llmcli chat --te", "COMP_CWORD": "2"},
+            {"_LLMCLI_NAMES": "models", "HOME": "/nowhere"},
             id="completion",
         ),
     ],
