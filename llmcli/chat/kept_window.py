@@ -1,6 +1,6 @@
 """The window of a session as text, so that who comes back to it has the same window: its pins and its cuts.
 
-    {"model": "tiny", "size": 4096, "pinned": [0], "cuts": [{"over": 8, "gone": [2, 3], "tokens": 311, ...}]}
+    {"model": "tiny", "size": 4096, "pinned": [0], "cuts": [{"over": 8, "gone": [[2, 4]], ...}]}
 
 Pins are numbers of nodes of the tree. A cut was made over the first messages of the present branch: how many
 says which. Where the model or the size is another, what had left may have room again: then only the pins
@@ -10,7 +10,7 @@ hold, as when the model is changed in mid-conversation.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from llmcli.chat.messages import Message
@@ -34,7 +34,7 @@ def as_text(window: Window, tree: Tree, model: str) -> str:
         "cuts": [
             {
                 "over": len(cut.over),
-                "gone": sorted(cut.gone),
+                "gone": _runs(cut.gone),
                 "tokens": cut.tokens,
                 "summary": cut.summary,
                 "part": cut.part,
@@ -56,7 +56,7 @@ def restore(window: Window, text: str, tree: Tree, model: str) -> None:
     window.replace_cuts(
         Cut(
             tuple(said[: cut["over"]]),
-            frozenset(cut["gone"]),
+            frozenset(n for begin, end in cut["gone"] for n in range(begin, end)),
             cut["tokens"],
             cut["summary"],
             tuple(cut["part"]),
@@ -66,6 +66,21 @@ def restore(window: Window, text: str, tree: Tree, model: str) -> None:
         for cut in (kept["cuts"] if fits else ())
         if cut["over"] <= len(said)
     )
+
+
+def _runs(numbers: Iterable[int]) -> list[list[int]]:
+    """Where numbers follow on each other: the first of each run, and the one behind its last.
+
+    >>> _runs({2, 3, 7})
+    [[2, 4], [7, 8]]
+    """
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and runs[-1][1] == number:
+            runs[-1][1] += 1
+        else:
+            runs.append([number, number + 1])
+    return runs
 
 
 def _places(tree: Tree) -> Iterator[tuple[int, Message]]:

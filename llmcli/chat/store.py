@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, cast
+from typing import Any
 
 from llmcli.chat.lock import Locks
-from llmcli.chat.messages import USER, Message, Role
+from llmcli.chat.messages import USER, Message
 from llmcli.chat.schema import connect
 from llmcli.chat.search import Found, forget, search
 from llmcli.chat.tree import MAIN, ROOT, Made, Node, Tree
@@ -318,7 +318,7 @@ _SUMMARIES = """
 def _node(row: tuple[Any, ...], origins: Mapping[int, str]) -> Node:
     role, content, reasoning, parent, created, seed, finish_reason, origin = row
     made = None if origin is None else Made(seed, finish_reason, origins[origin])
-    return Node(Message(cast(Role, role), content, reasoning), parent, created, made)
+    return Node(Message(role, content, reasoning), parent, created, made)
 
 
 def _text(text: str) -> str:

@@ -111,8 +111,10 @@ class Window:
     def outside(self, messages: Sequence[Message], cut: Cut | None = None) -> frozenset[int]:
         """Which of the messages, counted without the leading system messages, are outside of the window."""
         _, body = split(messages)
-        fixed = self._fixed(body)
         gone = (cut or self.cut(messages)).gone
+        fixed = self._fixed(body) if gone else set()
+        if not fixed:
+            return gone
         back = [turn for turn in turns_of(body) if fixed & set(turn)]
         return gone.difference(*back)
 
