@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from typing import Any
-
-import llama_cpp
 
 from llmcli.engine.llama.devices import Device, devices, system_info
 from llmcli.engine.llama.library import lib
@@ -35,7 +34,7 @@ def installed_build() -> Build:
         for backend, found in system_info()
     }
     return Build(
-        llama_cpp.__version__,
+        version("llama-cpp-python"),
         str(lib._lib._name),
         features,
         devices(),

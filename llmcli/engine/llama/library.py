@@ -17,22 +17,23 @@ from typing import Any
 os.environ.setdefault("GGML_NO_BACKTRACE", "1")
 
 
-def _bindings() -> Any:
-    """llama_cpp.llama_cpp alone: the package around it imports the `Llama` class, NumPy and Jinja besides.
+def part_of_llama_cpp(name: str) -> Any:
+    """The module `llama_cpp.NAME` alone.
 
-    For that an empty package stands in while they are imported. Who imports llama_cpp later has it whole.
+    The package around it imports the `Llama` class, NumPy and Jinja besides, and takes llama.cpp's log for
+    itself: so an empty package stands in while the module is imported.
     """
     spec = None if "llama_cpp" in modules else find_spec("llama_cpp")
     if spec is None:
-        return import_module("llama_cpp.llama_cpp")
+        return import_module(f"llama_cpp.{name}")
     modules["llama_cpp"] = module_from_spec(spec)
     try:
-        return import_module("llama_cpp.llama_cpp")
+        return import_module(f"llama_cpp.{name}")
     finally:
         del modules["llama_cpp"]
 
 
-lib = _bindings()
+lib = part_of_llama_cpp("llama_cpp")
 """The C API. ctypes checks its arguments when they are passed; its stubs know too little to check before."""
 
 ERROR = 4
