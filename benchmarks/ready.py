@@ -4,12 +4,15 @@
 
 The load is llama.cpp's: the model and a context of the same size, without llmcli's code, in a fresh process
 that has imported llama_cpp already. The prompt is there when it is on the terminal. Target: at
-most 1.3 times the load and 0.25 s. What Python takes to import the libraries alone stands beside it.
+most 1.3 times the load and 0.25 s. What Python takes to import the libraries alone stands beside it, and the
+processor's time of each, which says more where other programs run.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -24,34 +27,37 @@ LOAD = f"""
 import sys, time
 from llama_cpp import llama_cpp as lib
 lib.llama_backend_init()
-began = time.perf_counter()
+began, cpu = time.perf_counter(), time.process_time()
 model = lib.llama_model_load_from_file(sys.argv[1].encode(), lib.llama_model_default_params())
 params = lib.llama_context_default_params()
 params.n_ctx = {CONTEXT}
 context = lib.llama_init_from_model(model, params)
 assert context
-print(time.perf_counter() - began)
+print(time.perf_counter() - began, time.process_time() - cpu)
 """
 
+Times = tuple[float, float]
+"""Seconds elapsed, and of the processor."""
 
 IMPORTS = "import typer, numpy, llama_cpp.llama_cpp, prompt_toolkit, jinja2"
 
 
-def import_seconds() -> float:
-    """The seconds that Python takes to start and to import what a chat is built on."""
-    began = time.perf_counter()
+def import_times() -> Times:
+    """How long Python takes to start and to import what a chat is built on."""
+    began, cpu = time.perf_counter(), _cpu_seconds()
     subprocess.run([sys.executable, "-c", IMPORTS], check=True)
-    return time.perf_counter() - began
+    return time.perf_counter() - began, _cpu_seconds() - cpu
 
 
-def load_seconds(model: Path) -> float:
-    """The seconds that llama.cpp takes to load the model and make a context."""
+def load_times(model: Path) -> Times:
+    """How long llama.cpp takes to load the model and make a context."""
     ran = subprocess.run([sys.executable, "-c", LOAD, str(model)], capture_output=True, text=True, check=True)
-    return float(ran.stdout.split()[-1])
+    *_, seconds, cpu = ran.stdout.split()
+    return float(seconds), float(cpu)
 
 
-def ready_seconds(model: Path, home: str) -> float:
-    """The seconds until `llmcli chat` takes input."""
+def ready_times(model: Path, home: str) -> Times:
+    """How long it is until `llmcli chat` takes input."""
     began = time.perf_counter()
     child = pexpect.spawn(
         sys.executable,
@@ -60,9 +66,22 @@ def ready_seconds(model: Path, home: str) -> float:
         dimensions=(40, 100),
     )
     child.expect(">>>", timeout=300)
-    seconds = time.perf_counter() - began
+    seconds, used = time.perf_counter() - began, _cpu_seconds_of(child.pid)
     child.close(force=True)
-    return seconds
+    return seconds, used
+
+
+def _cpu_seconds() -> float:
+    """Processor time of the processes that were run."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _cpu_seconds_of(pid: int) -> float:
+    """Processor time of a process that runs, all its threads together, as Linux counts it."""
+    _, _, fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+    user, system = map(int, fields.split()[11:13])
+    return (user + system) / os.sysconf("SC_CLK_TCK")
 
 
 def main() -> None:
@@ -73,12 +92,13 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         rows = [
-            (import_seconds(), load_seconds(options.model), ready_seconds(options.model.absolute(), home))
+            (import_times(), load_times(options.model), ready_times(options.model.absolute(), home))
             for _ in range(options.rounds)
         ]
-    imports, load, ready = (median(column) for column in zip(*rows, strict=True))
-    print(f"load {load:.3f} s, ready {ready:.3f} s, allowed {1.3 * load + 0.25:.3f} s")
-    print(f"of which the imports alone: {imports:.3f} s")
+    print("| | load | ready | allowed | the imports alone |\n|---|---|---|---|---|")
+    for n, name in enumerate(("elapsed", "processor")):
+        imports, load, ready = (median(times[n] for times in column) for column in zip(*rows, strict=True))
+        print(f"| {name} | {load:.3f} s | {ready:.3f} s | {1.3 * load + 0.25:.3f} s | {imports:.3f} s |")
 
 
 if __name__ == "__main__":

@@ -19,18 +19,13 @@ BARE = "python -c pass"
 LLMCLI = str(Path(sys.executable).with_name("llmcli"))
 
 
-def _completion(words: str, at: int) -> dict[str, str]:
-    """What the script in completions/llmcli.bash sets when Tab is pressed in word `at`."""
-    return {"_LLMCLI_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(at)}
-
-
 CASES: dict[str, tuple[list[str], dict[str, str], float]] = {
     BARE: ([sys.executable, "-c", "pass"], {}, 1),
     "llmcli --version": ([LLMCLI, "--version"], {}, 8),
     "llmcli --help": ([LLMCLI, "--help"], {}, 13),
     "llmcli chat --help": ([LLMCLI, "chat", "--help"], {}, 13),
-    "Tab after 'llmcli ch'": ([LLMCLI], _completion("llmcli ch", 1), 8),
-    "Tab after 'llmcli chat --te'": ([LLMCLI], _completion("llmcli chat --te", 2), 8),
+    "Tab after 'llmcli chat -m'": ([LLMCLI], {"_LLMCLI_NAMES": "models"}, 8),
+    "Tab after 'llmcli config set'": ([LLMCLI], {"_LLMCLI_NAMES": "settings"}, 8),
 }
 """What is run: its arguments, what is added to its environment, and the multiple it may cost."""
 

@@ -15,13 +15,14 @@ _llmcli() {
     if [[ $cur == --*=* ]]; then prev=${cur%%=*} cur=${cur#*=}; fi
     case $command in
         '')
-            flags='--version --debug -q --quiet --color --install-completion --show-completion -h --help'
+            flags='--version --debug -q --quiet --color --show-completion -h --help'
             below='chat tokenize detokenize count vocab probs bench doctor sessions models config'
             case $prev in
                 --color) flags= below= words='auto always never' ;;
+                --show-completion) flags= below= words='bash zsh fish' ;;
             esac ;;
         chat)
-            flags='-m --model -p --prompt -f --file --turns -sys --system -sysf --system-file --chat-template --chat-template-kwargs --no-kv-snapshot --plain --markdown --probs --json --jsonl --session --continue --no-save -c --ctx-size -ngl --n-gpu-layers -t --threads -tb --threads-batch -b --batch-size -ub --ubatch-size -fa --flash-attn -ctk --cache-type-k -ctv --cache-type-v -mg --main-gpu -ts --tensor-split -sm --split-mode -dev --device -cmoe --cpu-moe --rpc --no-mmap --mlock --swa-full --rope-scaling --rope-freq-base --rope-freq-scale --yarn-orig-ctx --yarn-ext-factor --yarn-attn-factor --yarn-beta-slow --yarn-beta-fast --lora -l --logit-bias --grammar --grammar-file -j --json-schema -jf --json-schema-file --repeat-last-n --repeat-penalty --frequency-penalty --presence-penalty --dry-multiplier --top-nsigma --top-k --typical --top-p --min-p --xtc-probability --xtc-threshold --temp -s --seed -n --predict -r --stop --reverse-prompt --overflow --reserve --keep-messages --refill --think --stats --debug -q --quiet --color -h --help'
+            flags='-m --model -p --prompt -f --file --turns -sys --system -sysf --system-file --chat-template --chat-template-kwargs --no-kv-snapshot --json --jsonl --session --continue --no-save -c --ctx-size -ngl --n-gpu-layers -t --threads -tb --threads-batch -b --batch-size -ub --ubatch-size -fa --flash-attn -ctk --cache-type-k -ctv --cache-type-v -mg --main-gpu -ts --tensor-split -sm --split-mode -dev --device -cmoe --cpu-moe --rpc --no-mmap --mlock --swa-full --rope-scaling --rope-freq-base --rope-freq-scale --yarn-orig-ctx --yarn-ext-factor --yarn-attn-factor --yarn-beta-slow --yarn-beta-fast --lora -l --logit-bias --grammar --grammar-file -j --json-schema -jf --json-schema-file --repeat-last-n --repeat-penalty --frequency-penalty --presence-penalty --dry-multiplier --top-nsigma --top-k --typical --top-p --min-p --xtc-probability --xtc-threshold --temp -s --seed -n --predict -r --stop --reverse-prompt --overflow --reserve --keep-messages --refill --think --stats --no-stats --plain --markdown --probs --no-probs --debug -q --quiet --color -h --help'
             case $prev in
                 -m|--model) flags= below= asked=models files=yes ;;
                 -p|--prompt) flags= below= ;;

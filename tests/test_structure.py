@@ -158,6 +158,7 @@ def modules_after(arguments: list[str], **environ: str) -> set[str]:
     [
         pytest.param(["--version"], {}, id="version"),
         pytest.param(["--help"], {}, id="help"),
+        pytest.param(["--show-completion", "bash"], {}, id="completion script"),
         pytest.param(["chat", "--help"], {}, id="chat help"),
         pytest.param(["probs", "-h"], {}, id="probs help"),
         pytest.param(["tokenize", "-h"], {}, id="tokenize help"),
@@ -166,7 +167,7 @@ def modules_after(arguments: list[str], **environ: str) -> set[str]:
         pytest.param(["models", "list"], {"HOME": "/nowhere"}, id="models list"),
         pytest.param(
             [],
-            {"_LLMCLI_COMPLETE": "complete_bash", "COMP_WORDS": "llmcli chat --te", "COMP_CWORD": "2"},
+            {"_LLMCLI_NAMES": "models", "HOME": "/nowhere"},
             id="completion",
         ),
     ],
@@ -185,6 +186,14 @@ def test_tokenize_imports_only_what_it_uses(tiny_model: Path, tmp_path: Path) ->
     modules = modules_after(["tokenize", "-m", str(tiny_model), "hello"], OUT=str(tmp_path / "modules"))
     assert "llama_cpp" in modules
     assert not modules & {"rich", "prompt_toolkit", "tokenizers", "regex", "huggingface_hub"}
+
+
+def test_an_answer_imports_only_what_it_uses(tiny_model: Path, tmp_path: Path) -> None:
+    """A reply in a pipe needs neither arrays nor anything that draws on a terminal."""
+    arguments = ["chat", "-m", str(tiny_model), "-p", "hello", "-n", "1", "--chat-template", "chatml"]
+    modules = modules_after(arguments, OUT=str(tmp_path / "modules"))
+    assert "llama_cpp" in modules
+    assert not modules & {"numpy", "rich", "prompt_toolkit", "tokenizers", "regex", "huggingface_hub"}
 
 
 def test_the_changelog_knows_the_version() -> None:

@@ -11,12 +11,12 @@ from llmcli.chat.fitting import Fitted, Fitting
 from llmcli.chat.messages import ASSISTANT, SYSTEM, USER, Message
 from llmcli.chat.prompt import Prompt
 from llmcli.chat.refill import Ahead
-from llmcli.chat.reply import Event, Notice, Reply
+from llmcli.chat.reply import Begun, Event, Notice, Reply
 from llmcli.chat.spelling import Spelling, prompt_ids, whole_characters
 from llmcli.chat.tally import Tally, take_tally
 from llmcli.chat.template import ChatTemplate
 from llmcli.chat.thinking import OPEN
-from llmcli.chat.turn import take_turn
+from llmcli.chat.turn import NOTHING, take_turn
 from llmcli.chat.window import Window, split
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.plan import common_prefix
@@ -75,8 +75,11 @@ class Conversation:
     def retry(
         self, *, taken: Sequence[int] = (), on_prefill: Progress | None = None
     ) -> Events[Event, None, None]:
-        """Write another reply to the last user message in place of the last one; it begins with `taken`."""
-        yield from self._answer(self.messages[: self._last_user() + 1], on_prefill, taken=taken)
+        """Write another reply to the last user message in place of the last one; it begins with `taken`.
+
+        Raises UsageError where the grammar does not allow these ids.
+        """
+        yield from self._answer(self.messages[: self._last_user() + 1], on_prefill, Begun(taken))
 
     def go_on(self, *, on_prefill: Progress | None = None) -> Events[Event, None, None]:
         """Go on with the last reply where it ended.
@@ -86,7 +89,7 @@ class Conversation:
         if not self.messages or self.messages[-1].role != ASSISTANT:
             raise UsageError("there is no reply to go on with")
         try:
-            yield from self._answer(self.messages[:-1], on_prefill, begun=self.messages[-1])
+            yield from self._answer(self.messages[:-1], on_prefill, self._begun(self.messages[-1]))
         except WindowFullError as error:
             size = self.engine.context_size
             raise WindowFullError(
@@ -148,15 +151,6 @@ class Conversation:
             self.sampling.predict,
         )
 
-    def undo(self) -> Message | None:
-        """Step back to before the last user message; that message, None where there is none."""
-        at = self._last_user()
-        if at < 0:
-            return None
-        message = self.messages[at]
-        del self.messages[at:]
-        return message
-
     def resume(self, ids: Sequence[int]) -> None:
         """Go on where an earlier process stopped, whose last turn left `ids` in the cache."""
         self._known = ids
@@ -173,10 +167,6 @@ class Conversation:
         self.engine, self.template = engine, template
         self._known, self._written, self._told_merged = (), NOTHING_WRITTEN, False
 
-    def clear(self) -> None:
-        """Forget every message but the system message."""
-        self.messages = [m for m in self.messages[:1] if m.role == SYSTEM]
-
     def prompt(self, messages: Sequence[Message], *, asks: bool = True) -> Prompt:
         """The prompt that asks for a reply to `messages`; or, if it does not, ends with the last of them."""
         return self.template.render(
@@ -192,12 +182,9 @@ class Conversation:
         self,
         messages: list[Message],
         on_prefill: Progress | None,
-        *,
-        taken: Sequence[int] = (),
-        begun: Message | None = None,
+        begun: Begun = NOTHING,
     ) -> Events[Event, None, None]:
-        begun, end = self._begun(begun) if begun else (None, [])
-        spelling = self._spelling(end)
+        spelling = self._spelling(begun.ids)
         fitted = yield from self._fitting.fit(messages, spelling, self.sampling, on_prefill=on_prefill)
         prompt = spelling.prompt(self.window.view(messages, fitted.cut))
         if prompt.system_merged and not self._told_merged:
@@ -206,38 +193,39 @@ class Conversation:
                 "the chat template takes no system message: it was put before the first user message"
             )
         opened = prompt.text.rstrip().endswith(OPEN)
+        if begun.said is not None:
+            opened = bool(begun.said.reasoning) and not begun.said.content
         for event in take_turn(
             self.engine,
             fitted.ids,
             self._next_sampling(),
             self.abort,
-            thinking_opened=opened if begun is None else bool(begun.reasoning) and not begun.content,
+            thinking_opened=opened,
             may_shift=fitted.may_shift,
             begun=begun,
-            begun_ids=end,
-            taken=taken,
             on_prefill=on_prefill,
         ):
             if isinstance(event, Reply):
                 event = replace(event, outside=fitted.outside)
-                self._keep(messages, event, fitted, end)
+                self._keep(messages, event, fitted, begun)
             yield event
 
-    def _begun(self, reply: Message) -> tuple[Message, list[int]]:
+    def _begun(self, reply: Message) -> Begun:
         """A reply that is to go on, up to its last whole character, and the ids that it is made of."""
         tokenizer, (ids, made) = self.engine.tokenizer, self._written
         if made is not reply:
             text = to_bytes(reply.content)
-            return reply, tokenizer.encode(text, parse_special=False, bos=False, eos=False)
-        return whole_characters(reply, ids, tokenizer)
+            return Begun(tokenizer.encode(text, parse_special=False, bos=False, eos=False), reply)
+        said, whole = whole_characters(reply, ids, tokenizer)
+        return Begun(whole, said)
 
-    def _keep(self, messages: list[Message], reply: Reply, fitted: Fitted, end: Sequence[int]) -> None:
+    def _keep(self, messages: list[Message], reply: Reply, fitted: Fitted, begun: Begun) -> None:
         """Add what was said, unless Ctrl-C came before anything was."""
         self._known = reply.ids
         if reply.message.content or reply.message.reasoning or reply.finish_reason != "cancelled":
             self.messages = [*messages, reply.message]
             self.window.keep(fitted.cut)
-            written = reply.ids[reply.usage.prompt_tokens - len(end) :]
+            written = reply.ids[reply.usage.prompt_tokens - len(begun.ids) :]
             self._written = (written, reply.message) if reply.finish_reason != "stop" else NOTHING_WRITTEN
             self.n_replies += 1
 

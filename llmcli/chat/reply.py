@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +10,18 @@ from llmcli.chat.messages import Message
 
 FinishReason = Literal["stop", "length", "cancelled"]
 """The model ended (or a stop string came); a limit or the window's end was reached; Ctrl-C."""
+
+
+@dataclass(frozen=True)
+class Begun:
+    """How a reply begins that the model is to go on with: the ids, with which its prompt ends.
+
+    `said` is the message that they were, as far as it was shown; without one they are shown as the reply's
+    first tokens.
+    """
+
+    ids: Sequence[int] = ()
+    said: Message | None = None
 
 
 @dataclass(frozen=True)

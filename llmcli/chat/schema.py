@@ -56,6 +56,10 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE message ADD COLUMN indexed INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX message_unindexed ON message (id) WHERE NOT indexed;
     """,
+    """
+    -- its pins and cuts: see llmcli.chat.kept_window
+    ALTER TABLE session ADD COLUMN window TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 WAIT = 10.0

@@ -18,22 +18,21 @@ from functools import partial
 from types import TracebackType
 
 from llmcli import __version__
+from llmcli.chat import kept_window
 from llmcli.chat import tree as trees
 from llmcli.chat.conversation import Conversation
+from llmcli.chat.growing import Growing
 from llmcli.chat.messages import ASSISTANT, SYSTEM, USER, Message
 from llmcli.chat.names import checked_name, name_from
 from llmcli.chat.reply import Event, Generated, Notice, Reply
 from llmcli.chat.snapshot import Snapshots
 from llmcli.chat.store import Saved, Store
 from llmcli.chat.template import ChatTemplate
-from llmcli.chat.tree import ROOT, Made, Node, Tip, Tree
+from llmcli.chat.tree import ROOT, Made, Tip, Tree
 from llmcli.engine.protocol import Generator, Progress
 from llmcli.errors import StoreError, UsageError
 from llmcli.settings.sampling import SamplingOptions
 from llmcli.tokens.tokenizer import to_bytes
-
-FLUSH = 0.5
-"""Seconds of a reply that may be lost."""
 
 
 @dataclass
@@ -112,6 +111,10 @@ class Session:
         """Make another branch the present one."""
         self._move(trees.go(self.tree, tip))
 
+    def keep_window(self) -> None:
+        """Have pins and cuts on disk that were made since the last turn."""
+        self._keep(self.tree)
+
     def save_as(self, name: str) -> None:
         """Give the session a name. Raises UsageError where it is taken, or nothing is saved here."""
         name = checked_name(name)
@@ -136,6 +139,7 @@ class Session:
         self.leave()
         self.saved, self._n_clean, self._has_spoken = None, 0, False
         self._go_on_with(Tree())
+        kept_window.restore(self.conversation.window, "", self.tree, self.model)
 
     def change_model(
         self, engine: Generator, template: ChatTemplate, model: str, snapshots: Snapshots | None
@@ -150,7 +154,9 @@ class Session:
             if self.snapshots is not None and self._has_spoken:
                 self.snapshots.keep(self.saved.key)
             with suppress(StoreError):  # what was said is saved already
-                if self.saved.system != self.conversation.system:
+                now = self._described(self.saved, self.tree)
+                cut_since = self._has_spoken and now.window != self.saved.window
+                if cut_since or now.system != self.saved.system:
                     self._keep(self.tree)
                 self.store.close_session(self.saved)
 
@@ -166,11 +172,12 @@ class Session:
         """The session as it would be on disk, also where it is not saved."""
         now = time.time()
         saved = self.saved or Saved(0, "", "conversation", "", "", now, now)
-        return self._described(replace(saved, tree=self.tree))
+        return self._described(replace(saved, tree=self.tree), self.tree)
 
     def _begin(self, saved: Saved) -> None:
         self.saved, self._n_clean, self._has_spoken = saved, len(saved.tree.nodes), False
         self._go_on_with(saved.tree)
+        kept_window.restore(self.conversation.window, saved.window, saved.tree, self.model)
         if self.snapshots is not None and (ids := self.snapshots.resume(saved.key)):
             self.conversation.resume(ids)
 
@@ -192,7 +199,7 @@ class Session:
         try:
             self._keep(asked)
             conversation.messages = begun = [*self._with_system(asked), *([reply] if reply else [])]
-            growing = _Growing(asked.leaf, origin_of(conversation, self.model), reply)
+            growing = Growing(asked.leaf, origin_of(conversation, self.model), reply)
             for event in turn(on_prefill=on_prefill):
                 if isinstance(event, Generated) and growing.add(event):
                     self._grow(growing)
@@ -223,7 +230,7 @@ class Session:
         finally:
             self.tree = tree
 
-    def _grow(self, growing: _Growing) -> None:
+    def _grow(self, growing: Growing) -> None:
         if self.store is not None and self.saved is not None:
             with suppress(StoreError):  # it will be said when the reply is done
                 self.store.grow(self.saved, len(self.tree.nodes), growing.node())
@@ -241,12 +248,14 @@ class Session:
                 saved = self.store.create(name_from(first, self.store.names(), datetime.now().astimezone()))
             self.saved = saved
             n_clean = min(self._n_clean, len(tree.nodes))
-            self.saved = self.store.save(self._described(saved), tree, n_clean)
+            self.saved = self.store.save(self._described(saved, tree), tree, n_clean)
             self._n_clean = len(tree.nodes)
         self.tree = tree
 
-    def _described(self, saved: Saved) -> Saved:
-        return replace(saved, model=self.model, system=self.conversation.system)
+    def _described(self, saved: Saved, tree: Tree) -> Saved:
+        conversation = self.conversation
+        window = kept_window.as_text(conversation.window, tree, self.model)
+        return replace(saved, model=self.model, system=conversation.system, window=window)
 
     def _go_on_with(self, tree: Tree) -> None:
         self.tree = tree
@@ -265,33 +274,6 @@ class Session:
 def _said(tree: Tree, text: str) -> Tree:
     to_bytes(text, "a message")
     return trees.append(tree, Message(USER, text), created=time.time())
-
-
-class _Growing:
-    """A reply while it is written, and when it was last written down."""
-
-    def __init__(self, parent: int, origin: str, begun: Message | None) -> None:
-        self.origin = origin
-        self.created = time.time()
-        self._parent = parent
-        said, thought = (begun.content, begun.reasoning) if begun else ("", "")
-        self._texts = {True: [thought], False: [said]}
-        self._flushed = 0.0
-
-    def add(self, event: Generated) -> bool:
-        """Take what a token adds; whether it is time to write the reply down."""
-        for text, thinking in event.shown:
-            self._texts[thinking].append(text)
-        now = time.monotonic()
-        is_due = now - self._flushed >= FLUSH
-        if is_due:
-            self._flushed = now
-        return is_due
-
-    def node(self) -> Node:
-        """The reply as far as it has come."""
-        message = Message(ASSISTANT, "".join(self._texts[False]), "".join(self._texts[True]))
-        return Node(message, self._parent, self.created, Made(origin=self.origin))
 
 
 def origin_of(conversation: Conversation, model: str) -> str:

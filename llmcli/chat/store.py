@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, cast
+from typing import Any
 
 from llmcli.chat.lock import Locks
-from llmcli.chat.messages import USER, Message, Role
+from llmcli.chat.messages import USER, Message
 from llmcli.chat.schema import connect
 from llmcli.chat.search import Found, forget, search
 from llmcli.chat.tree import MAIN, ROOT, Made, Node, Tree
@@ -27,7 +27,10 @@ from llmcli.errors import StoreError, UsageError
 
 @dataclass(frozen=True)
 class Saved:
-    """A session as it is on disk. `model` is what -m takes to have the same model again."""
+    """A session as it is on disk. `model` is what -m takes to have the same model again.
+
+    `window` is what llmcli.chat.kept_window makes of its window.
+    """
 
     id: int
     key: str
@@ -37,6 +40,7 @@ class Saved:
     created: float
     updated: float
     tree: Tree = Tree()
+    window: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,10 +92,11 @@ class Store:
         number = self._id(name)
         with self._said(), self._transaction("DEFERRED"):
             row = self._db.execute(
-                "SELECT key, name, model, system, created, updated, leaf, branch FROM session WHERE id = ?",
+                "SELECT key, name, model, system, created, updated, leaf, branch, window FROM session"
+                " WHERE id = ?",
                 (number,),
             ).fetchone()
-            key, name, model, system, created, updated, leaf, branch = row
+            key, name, model, system, created, updated, leaf, branch, window = row
             origins = dict(self._db.execute(_ORIGINS, (number,)))
             nodes = tuple(_node(row, origins) for row in self._db.execute(_NODES, (number,)))
             tips = dict(self._db.execute("SELECT name, tip FROM branch WHERE session = ?", (number,)))
@@ -104,6 +109,7 @@ class Store:
             created,
             updated,
             Tree(nodes, leaf, branch, MappingProxyType(tips)),
+            window,
         )
 
     def close_session(self, saved: Saved) -> None:
@@ -119,8 +125,9 @@ class Store:
         now = time.time()
         with self._writing(saved.name):
             self._db.execute(
-                "UPDATE session SET model = ?, system = ?, updated = ?, leaf = ?, branch = ? WHERE id = ?",
-                (saved.model, _text(saved.system), now, tree.leaf, tree.branch, saved.id),
+                "UPDATE session SET model = ?, system = ?, updated = ?, leaf = ?, branch = ?, window = ?"
+                " WHERE id = ?",
+                (saved.model, _text(saved.system), now, tree.leaf, tree.branch, saved.window, saved.id),
             )
             self._db.execute("DELETE FROM message WHERE session = ? AND number >= ?", (saved.id, n_clean))
             for number in range(n_clean, len(tree.nodes)):
@@ -311,7 +318,7 @@ _SUMMARIES = """
 def _node(row: tuple[Any, ...], origins: Mapping[int, str]) -> Node:
     role, content, reasoning, parent, created, seed, finish_reason, origin = row
     made = None if origin is None else Made(seed, finish_reason, origins[origin])
-    return Node(Message(cast(Role, role), content, reasoning), parent, created, made)
+    return Node(Message(role, content, reasoning), parent, created, made)
 
 
 def _text(text: str) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 from llmcli.chat.messages import USER, Message
 from llmcli.errors import UsageError
@@ -22,8 +23,7 @@ ROOT = -1
 MAIN = "main"
 
 
-@dataclass(frozen=True)
-class Made:
+class Made(NamedTuple):
     """How a reply came about: `origin` (JSON: model, sampling, system message) and seed give it again.
 
     Without a `finish_reason` the reply was broken off: the process ended while it was written.
@@ -34,9 +34,11 @@ class Made:
     origin: str = "{}"
 
 
-@dataclass(frozen=True)
-class Node:
-    """A message at its place in the tree. `parent` is the number of the node before it."""
+class Node(NamedTuple):
+    """A message at its place in the tree. `parent` is the number of the node before it.
+
+    Not a dataclass, like the rest: a session has thousands, all made when it is opened.
+    """
 
     message: Message
     parent: int = ROOT

@@ -6,14 +6,16 @@ import time
 from collections.abc import Iterator, Sequence
 
 from llmcli.chat.messages import ASSISTANT, Message
-from llmcli.chat.reply import FinishReason, Generated, Reply, Timings, Usage
+from llmcli.chat.reply import Begun, FinishReason, Generated, Reply, Timings, Usage
 from llmcli.chat.thinking import ThinkingSplitter
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.plan import plan
 from llmcli.engine.protocol import Generator, Progress
-from llmcli.errors import InterruptedByUser, WindowFullError
+from llmcli.errors import InterruptedByUser, UsageError, WindowFullError
 from llmcli.settings.sampling import SamplingOptions
 from llmcli.tokens.stream import TextStream
+
+NOTHING = Begun()
 
 
 def take_turn(
@@ -24,27 +26,25 @@ def take_turn(
     *,
     thinking_opened: bool = False,
     may_shift: bool = False,
-    begun: Message | None = None,
-    begun_ids: Sequence[int] = (),
-    taken: Sequence[int] = (),
+    begun: Begun = NOTHING,
     on_prefill: Progress | None = None,
 ) -> Iterator[Generated | Reply]:
     """Evaluate `prompt` and write a reply: each token as it comes, and the Reply last.
 
     What the cache holds of the prompt is not evaluated again; with `may_shift`, also what stands further back
     in it. Ctrl-C ends the turn with what there is. `thinking_opened`: the prompt ends inside a `<think>`. A
-    reply that has `begun` goes on; the prompt ends with its ids. A new one begins with the ids `taken`, which
-    are its first events. Raises WindowFullError, before anything is evaluated, for a prompt that leaves no
-    room for a reply.
+    reply that has `begun` goes on; the prompt ends with its ids. Before anything is evaluated, raises
+    WindowFullError for a prompt that leaves no room for a reply, UsageError where the grammar does not allow
+    ids that were not said yet.
     """
-    if len(prompt) + len(taken) >= engine.context_size:
+    if len(prompt) >= engine.context_size:
         raise WindowFullError(
             f"the conversation has {len(prompt):,} tokens and leaves no room for a reply "
             f"in the window of {engine.context_size:,}",
             hint="begin a new conversation, shorten the message, or ask for a larger window with -c",
         )
     with abort.deferred():
-        turn = _Turn(engine, prompt, options, abort, thinking_opened, begun, begun_ids, taken)
+        turn = _Turn(engine, prompt, options, abort, thinking_opened, begun)
         yield from turn.run(on_prefill, may_shift)
 
 
@@ -58,32 +58,32 @@ class _Turn:
         options: SamplingOptions,
         abort: AbortFlag,
         thinking_opened: bool,
-        begun: Message | None,
-        begun_ids: Sequence[int],
-        taken: Sequence[int],
+        begun: Begun,
     ) -> None:
         self.engine, self.prompt, self.options, self.abort = engine, prompt, options, abort
-        self.tokenizer, self.taken = engine.tokenizer, taken
+        self.tokenizer = engine.tokenizer
+        self.begun, said = begun, begun.said
+        self.unsaid = begun.ids if said is None else ()
         self.stream = TextStream(options.stop)
-        self.splitter = ThinkingSplitter(opened=thinking_opened, begun=begun is not None)
-        self.goes_on, self.begun_ids = begun is not None, begun_ids
-        self.answer = [begun.content] if begun else []
-        self.thoughts = [begun.reasoning] if begun else []
+        self.splitter = ThinkingSplitter(opened=thinking_opened, begun=said is not None)
+        self.answer = [said.content] if said else []
+        self.thoughts = [said.reasoning] if said else []
         self.ids: list[int] = []
         self.finish_reason: FinishReason = "cancelled"
 
     def run(self, on_prefill: Progress | None, may_shift: bool) -> Iterator[Generated | Reply]:
-        wanted = [*self.prompt, *self.taken]
+        wanted = self.prompt
         may_shift = may_shift and self.engine.can_shift
         kept = plan(self.engine.cached, wanted, may_shift).kept
         sampler = self.engine.sampler(self.options, wanted)
-        sampler.take_up([*self.begun_ids, *self.taken])
         started = time.perf_counter()
         prefilled = first_token = 0.0
         try:
+            if not sampler.take_up(self.begun.ids) and self.unsaid:
+                raise UsageError("the grammar does not allow that token there", hint="take another one")
             evaluated = self.engine.ready(wanted, may_shift=may_shift, on_progress=on_prefill)
             prefilled = time.perf_counter() - started
-            yield from (self._generated(i) for i in self.taken if not self.engine.ends_reply(i))
+            yield from (self._generated(i) for i in self.unsaid if not self.engine.ends_reply(i))
             goes_on = self._goes_on()
             while goes_on and not self._is_over(token_id := sampler.sample()):
                 first_token = first_token or time.perf_counter() - started
@@ -95,26 +95,27 @@ class _Turn:
             evaluated = evaluated if prefilled else max(0, len(self.engine.cached) - kept)
         finally:
             sampler.close()
+        begins = len(wanted) - len(self.unsaid)
         decode = time.perf_counter() - started - prefilled
         if rest := self._sorted(self.stream.finish(), final=True):
             yield Generated(None, b"", rest)
         yield Reply(
             message=Message(ASSISTANT, "".join(self.answer), "".join(self.thoughts)),
             finish_reason=self.finish_reason,
-            usage=Usage(len(wanted), evaluated, max(0, len(self.ids) - len(self.taken))),
+            usage=Usage(len(wanted), evaluated, max(0, len(self.ids) - len(self.unsaid))),
             timings=Timings(prefilled, first_token, decode),
             seed=sampler.seed,
-            ids=(*self.prompt, *self.ids),
-            begins=len(self.prompt),
+            ids=(*wanted[:begins], *self.ids),
+            begins=begins,
             context_size=self.engine.context_size,
             context_used=len(self.engine.cached),
         )
 
     def _goes_on(self) -> bool:
-        """Whether there is anything to write after what was taken."""
-        if self.taken and self._is_over(self.taken[-1]):
+        """Whether there is anything to write after what has begun."""
+        if self.unsaid and self._is_over(self.unsaid[-1]):
             return False
-        if 0 <= self.options.predict <= len(self.taken):
+        if 0 <= self.options.predict <= len(self.unsaid):
             self.finish_reason = "length"
             return False
         return True
@@ -138,7 +139,7 @@ class _Turn:
         if self.tokenizer.is_special(token_id):
             return b""
         # As decoding does: where the vocabulary puts a space before a text, it belongs to no text.
-        first = len(self.ids) == 1 and not self.goes_on
+        first = len(self.ids) == 1 and self.begun.said is None
         return piece.removeprefix(b" ") if first and self.tokenizer.adds_space_prefix else piece
 
     def _has_ended(self) -> bool:

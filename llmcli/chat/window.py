@@ -7,7 +7,7 @@ another branch, has those messages in the window again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import takewhile
@@ -81,10 +81,20 @@ class Window:
 
     def cut(self, messages: Sequence[Message]) -> Cut:
         """The cut that holds for this conversation."""
-        _, body = split(messages)
-        while self._cuts and tuple(body[: len(self._cuts[-1].over)]) != self._cuts[-1].over:
-            self._cuts.pop()
+        self._cuts = self.cuts(messages)
         return self._cuts[-1] if self._cuts else Cut()
+
+    def cuts(self, messages: Sequence[Message]) -> list[Cut]:
+        """The cuts that hold for this conversation, each with the ones before it."""
+        body = tuple(split(messages)[1])
+        n = len(self._cuts)
+        while n and body[: len(self._cuts[n - 1].over)] != self._cuts[n - 1].over:
+            n -= 1
+        return self._cuts[:n]
+
+    def replace_cuts(self, cuts: Iterable[Cut]) -> None:
+        """Let these cuts be the ones that were made."""
+        self._cuts = list(cuts)
 
     def keep(self, cut: Cut) -> None:
         """From now on this cut holds."""
@@ -101,8 +111,10 @@ class Window:
     def outside(self, messages: Sequence[Message], cut: Cut | None = None) -> frozenset[int]:
         """Which of the messages, counted without the leading system messages, are outside of the window."""
         _, body = split(messages)
-        fixed = self._fixed(body)
         gone = (cut or self.cut(messages)).gone
+        fixed = self._fixed(body) if gone else set()
+        if not fixed:
+            return gone
         back = [turn for turn in turns_of(body) if fixed & set(turn)]
         return gone.difference(*back)
 

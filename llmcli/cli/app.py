@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
 from llmcli import __version__
+from llmcli.cli.completion_scripts import FILES, completion_script
 from llmcli.cli.console import Console
 from llmcli.cli.examples import epilog
 from llmcli.cli.options import Color, Debug, Quiet, command, set_globals
@@ -24,6 +25,8 @@ TAKE_NUMBERS = ("detokenize", "config set")
 """Commands whose arguments may begin with a dash."""
 
 app = typer.Typer(
+    # Typer's own completion starts the program at every Tab; the scripts of completions/ need not.
+    add_completion=False,
     # Typer's rich help doubles the time that --help takes.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -37,6 +40,14 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
+def _script(shell: str | None) -> None:
+    if shell is not None:
+        if shell not in FILES:
+            raise typer.BadParameter(f"{shell!r} is not one of {', '.join(FILES)}")
+        typer.echo(completion_script(shell), nl=False)
+        raise typer.Exit
+
+
 @app.callback(invoke_without_command=True)
 def llmcli(
     ctx: typer.Context,
@@ -46,6 +57,16 @@ def llmcli(
     debug: Debug = False,
     quiet: Quiet = False,
     color: Color = None,
+    show_completion: Annotated[
+        Optional[str],  # noqa: UP045 - Typer reads it on Python 3.10, too
+        typer.Option(
+            "--show-completion",
+            metavar="|".join(FILES),
+            callback=_script,
+            is_eager=True,
+            help="Print the completion script of a shell.",
+        ),
+    ] = None,
 ) -> None:
     """Chat with GGUF models, and see the tokens and probabilities behind every word."""
     console: Console = ctx.obj
@@ -85,15 +106,12 @@ def _group(module: ModuleType, name: str) -> typer.Typer:
     return group
 
 
-def needed(args: Sequence[str], environ: Mapping[str, str]) -> Sequence[str]:
-    """The commands that a command line, or a shell that completes one, has to know of.
+def needed(args: Sequence[str]) -> Sequence[str]:
+    """The commands that a command line has to know of.
 
     To read them all takes as long as Python's own start: who runs one should not wait for the others.
     """
     everything = COMMANDS + GROUPS
-    if "_LLMCLI_COMPLETE" in environ:
-        words = (environ.get("_TYPER_COMPLETE_ARGS") or environ.get("COMP_WORDS", "")).split()[1:2]
-        return [name for word in words for name in everything if name.startswith(word)] or everything
     if list(args) == ["--version"]:
         return ()
     return [name for name in args[:1] if name in everything] or everything

@@ -31,6 +31,12 @@ if TYPE_CHECKING:
     from llmcli.engine.llama.engine import LlamaEngine
     from llmcli.render.reply_writer import ReplyWriter
 
+AHEAD = {
+    False: ("llmcli.chat.template", "llmcli.chat.session"),
+    True: ("llmcli.repl.app", "llmcli.chat.template", "llmcli.chat.session"),
+}
+"""What a single answer and what a REPL import while the model is loaded."""
+
 
 def chat(
     console: Console,
@@ -64,16 +70,6 @@ def chat(
     chat_template_kwargs: ChatTemplateKwargs = None,
     no_kv_snapshot: Annotated[
         bool, typer.Option("--no-kv-snapshot", help="Do not keep the cache of a session on disk.")
-    ] = False,
-    markdown: Annotated[
-        bool | None,
-        typer.Option(
-            "--markdown/--plain",
-            help="Draw replies as Markdown, or stream them raw [default: on a terminal].",
-        ),
-    ] = None,
-    probs: Annotated[
-        bool, typer.Option("--probs", help="Colour each token of a reply by its probability.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object a reply.")] = False,
     jsonl: Annotated[
@@ -113,7 +109,7 @@ def chat(
     started = time.perf_counter()
     with (
         open_place(console, session, last, no_save=no_save, interactive=interactive) as (store, saved),
-        open_engine(console, model_of(model, saved), engine, abort) as llama,
+        open_engine(console, model_of(model, saved), engine, abort, ahead=AHEAD[interactive]) as llama,
     ):
         from llmcli.chat.session import Session
         from llmcli.render.reply_writer import writer
@@ -134,8 +130,8 @@ def chat(
             jsonl=jsonl,
             stats=looks.stats,
             think=looks.think,
-            markdown=console.moves_cursor and markdown is not False,
-            probs=probs,
+            markdown=console.moves_cursor and looks.markdown,
+            probs=looks.probs,
         )
         view.tally = conversation.tally
         # Closed after the session, which keeps the cache of the model at its end.
@@ -143,7 +139,7 @@ def chat(
             if asked is not None:
                 if talk.unanswered():
                     console.note("notice: the session's last message got no reply, and is left out")
-                _run(console, talk, asked, view, probs)
+                _run(console, talk, asked, view, looks.probs)
             else:
                 from llmcli.repl.app import Repl
                 from llmcli.settings.folders import state_folder

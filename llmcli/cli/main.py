@@ -88,7 +88,7 @@ def program(args: Sequence[str], console: Console) -> int:
 
     app.registered_commands.clear()
     app.registered_groups.clear()
-    register(needed(args, console.environ))
+    register(needed(args))
     with redirect_stdout(console.as_text()):  # where Typer prints its help
         return app(list(args), prog_name="llmcli", standalone_mode=False, obj=console) or 0
 

@@ -12,6 +12,7 @@ from llmcli.cli.console import Console
 from llmcli.cli.formats import chosen_format
 from llmcli.cli.models_change import pull, rm
 from llmcli.errors import UsageError
+from llmcli.settings.folders import cache_folder
 from llmcli.settings.memory import MemoryOptions
 from llmcli.settings.model import choose_model
 
@@ -45,12 +46,14 @@ def list_models(
     """
     chosen = chosen_format(format, json, FORMATS, "table" if console.writes_terminal else "tsv")
     from llmcli.models.find import find, look
+    from llmcli.models.remembered import Remembered
     from llmcli.render.models import FORMATS as AS
 
     found, left_out = find(console.environ, console.config.folders)
     for one in left_out:
         _say_left_out(console, one)
-    console.write_raw("".join(AS[chosen](_listed(console, look(found)))))
+    remembered = Remembered(cache_folder(console.environ) / "models.json")
+    console.write_raw("".join(AS[chosen](_listed(console, look(found, remembered)))))
 
 
 def path(console: Console, ref: Ref = None) -> None:

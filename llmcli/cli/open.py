@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -93,12 +95,17 @@ def open_engine(
     abort: AbortFlag,
     *,
     n_sequences: int = 1,
+    ahead: Sequence[str] = (),
 ) -> Iterator[LlamaEngine]:
-    """A model with a context, ready to run, and SIGINT in the hands of `abort` as long as it is open."""
+    """A model with a context, ready to run, and SIGINT in the hands of `abort` as long as it is open.
+
+    The modules `ahead` are imported meanwhile: llama.cpp does not need Python to load a model.
+    """
     path = _chosen(console, reference)
     from llmcli.engine.llama.engine import LlamaEngine
 
     _listen(console)
+    threading.Thread(target=lambda: [import_module(name) for name in ahead], daemon=True).start()
     with abort.installed():
         with progress(console, f"loading {path.name}") as on_progress:
             engine = LlamaEngine.load(

@@ -107,8 +107,9 @@ def _is_group(annotation: Any) -> bool:
 def _flags(group: type) -> Iterator[inspect.Parameter]:
     for name, (option, default) in options_of(group).items():
         kind: Any = bool if option.switch else list[str] if option.repeatable else str
+        flags = [*option.flags[:-1], f"{option.flags[-1]}/{option.off}"] if option.off else option.flags
         info = typer.Option(
-            *option.flags, metavar=None if option.switch else option.metavar, help=_help(option, default)
+            *flags, metavar=None if option.switch else option.metavar, help=_help(option, default)
         )
         yield _parameter(name, Annotated[Optional[kind], info], None)  # noqa: UP045
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import TracebackType
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from llmcli.engine.protocol import Scorer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 PROMPT = 0
 
@@ -36,6 +38,8 @@ class SequentialBranches:
 
     def evaluate(self, tails: Sequence[tuple[int, Sequence[int]]]) -> list[NDArray[np.float32]]:
         """Append ids to branches; for each, a copy of the logits after each of its ids."""
+        import numpy as np
+
         result = []
         for branch, ids in tails:
             path = self._paths[branch]

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from llmcli.settings.sampling import SamplingOptions
 from llmcli.tokens.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Progress = Callable[[float], None]
 """Told how much of the work is done, from 0 to 1."""
@@ -50,8 +51,11 @@ class Sampler(Protocol):
         """Draw the next id from the engine's current logits, and remember it for the penalties."""
         ...
 
-    def take_up(self, reply: Sequence[int]) -> None:
-        """Go on with a reply that was begun: a grammar stands where these ids have left it."""
+    def take_up(self, reply: Sequence[int]) -> bool:
+        """Go on with a reply that was begun: a grammar stands where these ids have left it.
+
+        False where it would not have allowed them; it is at its beginning then.
+        """
         ...
 
     def stages(self, logits: NDArray[np.float32] | None = None) -> list[Stage]:

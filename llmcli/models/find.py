@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from llmcli.errors import GgufError
-from llmcli.gguf.summary import Summary, summarize
-from llmcli.models.found import Found, LeftOut, quantization_in
+from llmcli.gguf.summary import Summary
+from llmcli.models.found import Found, LeftOut, quantization_in, reason_of
+from llmcli.models.remembered import Remembered
 from llmcli.models.sources import SOURCES, Places
 
 
@@ -46,22 +47,23 @@ def find(
     return list(models.values()), list(left_out.values())
 
 
-def look(models: Iterable[Found]) -> Iterator[Listed | LeftOut]:
+def look(models: Iterable[Found], remembered: Remembered) -> Iterator[Listed | LeftOut]:
     """What the files say of themselves, each as soon as it is read; what is no whole model is left out."""
     for found in models:
         try:
-            summary = summarize(found.path, to_the_end=not found.is_whole)
+            summary = remembered.summary(found.path, to_the_end=not found.is_whole)
             if summary.parameters is not None and len(found.files) > 1:
-                rest = [summarize(path, to_the_end=True).parameters or 0 for path in found.files[1:]]
+                rest = [remembered.summary(path, to_the_end=True).parameters or 0 for path in found.files[1:]]
                 summary = replace(summary, parameters=summary.parameters + sum(rest))
-        except GgufError as error:
-            reason = error.message.removeprefix(f"{found.path}: ")
-            yield LeftOut(found.path, reason)
+        except (GgufError, OSError) as error:
+            reason = error.message if isinstance(error, GgufError) else reason_of(error)
+            yield LeftOut(found.path, reason.removeprefix(f"{found.path}: "))
             continue
         if summary.kind in ("model", "vocabulary"):
             yield Listed(found, summary)
         else:
             yield LeftOut(found.path, f"holds no model, but: {summary.kind}")
+    remembered.save()
 
 
 def _identity(path: Path) -> object:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from llmcli.chat.reply import Generated, Reply
 from llmcli.render.live import LiveLines
-from llmcli.render.markdown_view import MarkdownView
 from llmcli.render.reply_writer import DIM, PLAIN, ReplyWriter
 from llmcli.render.safe import safe
+
+if TYPE_CHECKING:
+    from llmcli.render.markdown_view import MarkdownView
 
 
 @dataclass
@@ -20,6 +24,10 @@ class MarkdownWriter(ReplyWriter):
     """The end of the thinking that is on the screen."""
     _n_hidden: int = 0
     _hidden: LiveLines = field(default_factory=LiveLines)
+
+    def prepare(self) -> None:
+        """Import what draws Markdown: it takes longer than all that comes before the first prompt."""
+        import_module("llmcli.render.markdown_view")
 
     def token(self, event: Generated) -> None:
         """Show what can be shown, at once."""
@@ -49,6 +57,8 @@ class MarkdownWriter(ReplyWriter):
     def _answer(self, text: str) -> None:
         self._end_thinking("\n")
         if self._view is None:
+            from llmcli.render.markdown_view import MarkdownView
+
             self._view = MarkdownView(self.output.rich(), self.output.size)
         if shown := self._view.push(text):
             self.output.write_raw(shown)

@@ -39,6 +39,9 @@ class ReplyWriter(ABC):
     tally: Callable[[], Tally] | None = field(default=None, kw_only=True)
     """Says what the window is used for."""
 
+    def prepare(self) -> None:  # noqa: B027 - most views are ready
+        """Do while nobody waits what the first reply would have to wait for."""
+
     def show_all(self, events: Iterable[Event]) -> None:
         """Show the events of a turn as they come; one that fails is left at the beginning of a line."""
         try:

@@ -53,7 +53,7 @@ def as_markdown(keys: Iterable[Key]) -> str:
     rows = ["| key | flags | value | default | meaning |", "|---|---|---|---|---|"]
     for key in keys:
         option = key.option
-        flags = ", ".join(f"`{flag}`" for flag in option.flags)
+        flags = ", ".join(f"`{flag}`" for flag in (*option.flags, option.off) if flag)
         if option.env:
             flags += f", environment `{option.env}`"
         value = "true or false" if option.switch else f"`{_cell(option.metavar)}`"

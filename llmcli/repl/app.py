@@ -21,7 +21,6 @@ from llmcli.repl.input import Input, fitted
 from llmcli.repl.keyboard import held_back
 from llmcli.repl.names import names
 from llmcli.repl.plain_input import PlainInput
-from llmcli.repl.probabilities import with_probs
 
 
 @dataclass
@@ -99,6 +98,8 @@ class Repl:
             else:
                 events = turn(self._with_attachment(text), on_prefill=on_prefill)
             if self.view.shows_probs:
+                from llmcli.repl.probabilities import with_probs
+
                 events = with_probs(events, conversation.engine)
             with closing(events):
                 self.view.show_all(events)
@@ -150,7 +151,8 @@ class Repl:
         if not self.output.moves_cursor:
             return PlainInput(self.history, self.output)
         commands = list(COMMANDS.values())
-        return Input(self.history, commands, names(self), self.status, self.output.colors_output)
+        colors, idle = self.output.colors_output, self.view.prepare
+        return Input(self.history, commands, names(self), self.status, colors, idle)
 
     def _handle(self, text: str) -> None:
         """A line of input: a command, a message, or nothing."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from prompt_toolkit import PromptSession
+from prompt_toolkit import Application, PromptSession
 from prompt_toolkit.application import get_app
 from prompt_toolkit.enums import DEFAULT_BUFFER
 from prompt_toolkit.filters import has_focus
@@ -23,7 +24,8 @@ PROMPT, CONTINUED = ">>> ", "... "
 class Input:
     """Reads one message after the other. `problem` says why the history can't be kept, if so.
 
-    `names` are what arguments of commands can be completed to.
+    `names` are what arguments of commands can be completed to. `when_idle` is called once, in a thread of
+    its own, when the first prompt is there.
     """
 
     greeting = "Enter sends, Alt-Enter adds a line, Ctrl-C stops a reply, Ctrl-D leaves; /help"
@@ -35,8 +37,10 @@ class Input:
         names: Names,
         status: Callable[[int], str],
         colors: bool,
+        when_idle: Callable[[], None],
     ) -> None:
         self.problem = ""
+        self._when_idle = when_idle
         self._commands, self._status = commands, status
         self._session: PromptSession[str] = PromptSession(
             history=open_history(history, self._no_history),
@@ -49,6 +53,7 @@ class Input:
             enable_open_in_editor=True,
             color_depth=None if colors else ColorDepth.DEPTH_1_BIT,
         )
+        self._session.app.after_render += self._idle
 
     def read(self, unsent: str = "") -> str:
         """The next message; the prompt begins with `unsent`.
@@ -56,6 +61,11 @@ class Input:
         Raises KeyboardInterrupt on Ctrl-C, EOFError on Ctrl-D in an empty line.
         """
         return self._session.prompt(PROMPT, default=unsent)
+
+    def _idle(self, app: Application[str]) -> None:
+        """The first prompt is there: from now on the user takes their time."""
+        app.after_render -= self._idle
+        threading.Thread(target=self._when_idle, daemon=True).start()
 
     def _bottom_line(self) -> str:
         """How the command that is being typed is written; else the state of things."""

@@ -7,15 +7,17 @@ from collections.abc import Generator as Events
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from llmcli.chat.conversation import Conversation, prompt_ids
 from llmcli.chat.messages import ASSISTANT
 from llmcli.chat.reply import Event, Generated, Reply
 from llmcli.engine.protocol import Generator, Logits, Progress, Scorer
 from llmcli.errors import UsageError
-from llmcli.probs.distribution import log_softmax
-from llmcli.probs.score import Score, score_after
 from llmcli.tokens.tokenizer import to_bytes
+
+if TYPE_CHECKING:
+    from llmcli.probs.score import Score
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ def with_probs(events: Events[Event, None, None], engine: Generator) -> Events[E
     """
     if not isinstance(engine, Logits):
         raise UsageError("this engine shows no probabilities")
+    from llmcli.probs.distribution import log_softmax
+
     with closing(events):
         for event in events:
             if isinstance(event, Generated) and event.id is not None:
@@ -66,6 +70,8 @@ def score_written(
         raise UsageError("this engine shows no probabilities")
     if written.begins >= len(written.ids):
         raise UsageError("the last reply has no tokens")
+    from llmcli.probs.score import score_after
+
     return score_after(conversation.engine, written.ids, written.begins, k, on_progress=on_progress)
 
 

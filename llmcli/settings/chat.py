@@ -22,5 +22,26 @@ class ChatOptions:
         help="A reasoning model's thinking; off asks the template for none.",
     )
     stats: bool = option(
-        False, "--stats", parse=text_value, switch=True, help="Figures on stderr after each reply."
+        False,
+        "--stats",
+        off="--no-stats",
+        parse=text_value,
+        switch=True,
+        help="Figures on stderr after each reply.",
+    )
+    markdown: bool = option(
+        True,
+        "--markdown",
+        off="--plain",
+        parse=text_value,
+        switch=True,
+        help="Draw replies on a terminal as Markdown, or stream them raw [default: markdown].",
+    )
+    probs: bool = option(
+        False,
+        "--probs",
+        off="--no-probs",
+        parse=text_value,
+        switch=True,
+        help="Colour each token of a reply by its probability.",
     )

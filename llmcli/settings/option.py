@@ -19,7 +19,7 @@ class Option:
 
     `parse` turns the text of a flag into the value, or raises ValueError saying which values are
     allowed. A `repeatable` option collects its values in a tuple; a `switch` takes no text and
-    means True.
+    means True, or with its `off` flag False.
     """
 
     flags: tuple[str, ...]
@@ -28,6 +28,7 @@ class Option:
     metavar: str
     repeatable: bool = False
     switch: bool = False
+    off: str = ""
     env: str = ""
     """The environment variable that gives the value where no flag does."""
     in_config: bool = True
@@ -42,11 +43,12 @@ def option(
     metavar: str = "TEXT",
     repeatable: bool = False,
     switch: bool = False,
+    off: str = "",
     env: str = "",
     in_config: bool = True,
 ) -> Any:
     """A dataclass field that is an option; `default` is the value when nobody gives one."""
-    metadata = {"option": Option(flags, help, parse, metavar, repeatable, switch, env, in_config)}
+    metadata = {"option": Option(flags, help, parse, metavar, repeatable, switch, off, env, in_config)}
     return field(default=default, metadata=metadata)
 
 
@@ -68,7 +70,7 @@ def build(
         if raw is None or (opt.repeatable and not raw):
             values[name] = configured.get(name, default)
         elif opt.switch:
-            values[name] = bool(raw) or bool(configured.get(name))
+            values[name] = bool(raw)
         elif opt.repeatable:
             values[name] = tuple(parse_value(opt, text) for text in raw)
         else:

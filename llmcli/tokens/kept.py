@@ -1,20 +1,19 @@
 """Definitions for the fast way, kept in the cache folder: to make one takes ten times as long as to read it.
 
-A file is named by a digest of everything that its text is made from, and begins with a digest of the text.
-One that is cut short, altered or of another version is made anew; a folder that can't be written changes
-nothing.
+A file is named by a digest of everything that its text is made from. One that is damaged or of another
+version is made anew; a folder that can't be written changes nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from llmcli.gguf.cursor import read_bytes
 from llmcli.gguf.header import Array, Header
+from llmcli.settings.checked_file import read_checked, write_checked
 
 VERSION = 1
 """Of what the definitions say: to be raised when they are made in another way."""
@@ -32,9 +31,10 @@ def kept(
     if folder is None:
         return make()
     path = folder / f"{_name(header, puts_space)}.json"
-    text = _read(path)
+    text = read_checked(path)
     if text is None and (text := make()) is not None:
-        _write(path, text)
+        write_checked(path, text)
+        _let_the_oldest_go(folder)
     return text
 
 
@@ -52,27 +52,8 @@ def _name(header: Header, puts_space: bool) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path) -> bytes | None:
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return None
-    found, text = data[:_DIGEST_SIZE], data[_DIGEST_SIZE:]
-    if found != hashlib.blake2b(text, digest_size=_DIGEST_SIZE).digest():
-        return None
-    return text
-
-
-def _write(path: Path, text: bytes) -> None:
-    """Write the file beside its name, and let the oldest go."""
-    beside = path.with_suffix(f".{os.getpid()}")
+def _let_the_oldest_go(folder: Path) -> None:
     with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            beside.write_bytes(hashlib.blake2b(text, digest_size=_DIGEST_SIZE).digest() + text)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
-        files = sorted(path.parent.glob("*.json"), key=lambda file: file.stat().st_mtime)
+        files = sorted(folder.glob("*.json"), key=lambda file: file.stat().st_mtime)
         for old in files[:-MOST_FILES]:
             old.unlink(missing_ok=True)

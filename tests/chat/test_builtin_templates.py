@@ -6,11 +6,11 @@ import ctypes
 from pathlib import Path
 from typing import Any
 
-import llama_cpp.llama_cpp as llama
 import pytest
 
 from llmcli.chat.builtin_templates import builtin_names, load_template, refuse_missing_template
 from llmcli.chat.messages import Message
+from llmcli.engine.llama.library import lib
 from llmcli.errors import InputError, TemplateError, UsageError
 
 SYSTEM = Message("system", " Be brief. ")
@@ -33,11 +33,11 @@ EOS = {"zephyr": "<|endoftext|>"}
 
 
 def applied_by_llama_cpp(name: str, messages: list[Message], add_assistant: bool) -> str:
-    chat: Any = (llama.llama_chat_message * len(messages))(
-        *(llama.llama_chat_message(m.role.encode(), m.content.encode()) for m in messages)
+    chat: Any = (lib.llama_chat_message * len(messages))(
+        *(lib.llama_chat_message(m.role.encode(), m.content.encode()) for m in messages)
     )
     buffer = ctypes.create_string_buffer(4096)
-    length = llama.llama_chat_apply_template(
+    length = lib.llama_chat_apply_template(
         name.encode(), chat, len(messages), add_assistant, buffer, len(buffer)
     )
     assert 0 <= length < len(buffer)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llmcli.chat import session as session_module
+from llmcli.chat import growing
 from llmcli.chat.conversation import Conversation
 from llmcli.chat.messages import Message
 from llmcli.chat.reply import Event, Generated, Reply
@@ -15,10 +15,12 @@ from llmcli.chat.session import Session
 from llmcli.chat.store import Store
 from llmcli.chat.template import ChatTemplate
 from llmcli.chat.tree import path as path_of
+from llmcli.chat.tree import tips
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.engine import LlamaEngine
 from llmcli.errors import StoreError, UsageError, WindowFullError
 from llmcli.settings.sampling import SamplingOptions
+from llmcli.tokens.tokenizer import decode
 from tests.models import CHATML
 
 LETTERS = SamplingOptions(grammar="root ::= [a-z ] root", predict=12, temp=1.5, seed=1)
@@ -75,7 +77,7 @@ class TestATurn:
 
     def test_the_reply_grows(self, talk: Talk, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where every token is written down, all that was shown is on disk at any moment."""
-        monkeypatch.setattr(session_module, "FLUSH", 0.0)
+        monkeypatch.setattr(growing, "FLUSH", 0.0)
         shown = ""
         for event in talk().ask("hello"):
             if isinstance(event, Generated):
@@ -143,6 +145,21 @@ class TestWalking:
             ends.append([(n.message, n.parent) for n in session.tree.nodes])
             assert [m.content for m in session.conversation.messages][:1] == ["three"]
         assert ends[0] == ends[1]
+
+    def test_back_to_the_beginning(self, talk: Talk) -> None:
+        """Step by step or at once: the model sees nothing of it any more, and all stays in the tree."""
+        session = talk()
+        done(session.ask("the first secret"))
+        done(session.ask("another one"))
+        assert session.undo() == Message("user", "another one")
+        assert session.undo() == Message("user", "the first secret")
+        with pytest.raises(UsageError, match="nothing to undo"):
+            session.undo()
+        session.go(tips(session.tree)[-1])
+        session.clear()
+        reply = done(session.ask("hello"))
+        assert b"secret" not in decode(session.conversation.engine.tokenizer, reply.ids)
+        assert len(session.tree.nodes) == 6
 
     def test_a_system_message_stays_the_first(self, talk: Talk) -> None:
         """Whatever is walked; and it comes back with the session."""

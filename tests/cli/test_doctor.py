@@ -61,7 +61,8 @@ def test_a_build_for_another_processor(llmcli: Program) -> None:
     """One that ends the process at an instruction that the processor lacks is named as that."""
     fake = llmcli.home / "llama_cpp"
     fake.mkdir()
-    (fake / "__init__.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGILL)\n")
+    (fake / "__init__.py").touch()
+    (fake / "llama_cpp.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGILL)\n")
     ran = llmcli.process("doctor", env={"PYTHONPATH": os.pathsep.join([str(llmcli.home), str(Path.cwd())])})
     assert "instructions that the processor does not have" in ran.succeeded().text
 

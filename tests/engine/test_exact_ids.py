@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from llama_cpp import llama_cpp
 
 from llmcli.engine.llama.deep_stack import call_deep, longest_unbroken
+from llmcli.engine.llama.library import lib
 from llmcli.engine.llama.vocabulary import LlamaVocabulary
 from llmcli.tokens.tokenizer import decode
 from tests.tokens.conftest import LOSSLESS, REAL, Vocabularies, spellable
@@ -28,8 +28,8 @@ texts = st.one_of(
 
 def raw_ids(vocabulary: LlamaVocabulary, text: bytes, parse_special: bool) -> list[int]:
     """What llama_tokenize writes into a buffer that is large enough."""
-    buffer = (llama_cpp.llama_token * (4 * len(text) + 16))()
-    n = llama_cpp.llama_tokenize(
+    buffer = (lib.llama_token * (4 * len(text) + 16))()
+    n = lib.llama_tokenize(
         vocabulary.pointer,
         text,
         len(text),

@@ -7,6 +7,9 @@ from collections.abc import Callable
 
 from tests.cli.terminal import Terminal
 
+YES = ("--grammar", 'root ::= "yes!"')
+"""Whatever is typed, the model says yes! and ends."""
+
 Open = Callable[..., Terminal]
 """Opens a REPL and waits for its prompt."""
 

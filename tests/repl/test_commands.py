@@ -12,8 +12,7 @@ import pytest
 from tests.cli.program import Program
 from tests.cli.terminal import TAB, Terminal
 from tests.models import make_model
-from tests.repl.screen import Open, at_prompt, says, used, user_messages
-from tests.repl.test_repl import YES
+from tests.repl.screen import YES, Open, at_prompt, says, used, user_messages
 
 
 @pytest.fixture

@@ -80,11 +80,12 @@ class TestAfterwards:
         assert "error: there is no reply to look at" in says(chat(), "/probs")
 
     def test_with_a_grammar(self, chat: Open) -> None:
-        """It can't begin in mid-reply: that is said, and nothing changes."""
+        """A token that it does not allow is refused, and the reply stays."""
         terminal = chat("--grammar", 'root ::= "yes!"')
         says(terminal, "hello")
-        assert len(rows(says(terminal, "/probs"))) >= 1
-        assert "error: a grammar can't go on in mid-reply" in says(terminal, "/probs 1 2")
+        before = rows(says(terminal, "/probs"))
+        assert "error: the grammar does not allow that token there" in says(terminal, "/probs 1 2")
+        assert rows(says(terminal, "/probs")) == before
 
 
 class TestWhileItIsWritten:

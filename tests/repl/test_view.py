@@ -57,6 +57,12 @@ class TestMarkdown:
         assert shown.startswith("# Title\n\nSome **bold** words")
         assert "```python\nx = 1\n```" in shown
 
+    def test_the_config_file_chooses(self, llmcli: Program, chat: Open) -> None:
+        """Where no flag does."""
+        llmcli("config", "set", "chat.markdown", "false").succeeded()
+        assert says(chat(MARKDOWN), "hello").startswith("# Title\n")
+        assert says(chat(MARKDOWN, "--markdown"), "hello").startswith("Title\n")
+
     def test_one_answer_on_a_terminal(self, llmcli: Program) -> None:
         """-p draws, too; in a pipe the text stays as it is."""
         with Terminal(llmcli, "chat", "--grammar", MARKDOWN, "-p", "hello") as terminal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -72,6 +73,15 @@ def test_pin(chat: Open) -> None:
     assert re.search(r"0 user +\d+ tokens  remember: blue  \(pinned\)", listed)
     assert "outside" in listed
     assert "may leave the window" in says(terminal, "/pin 0")
+
+
+def test_a_pin_comes_back(chat: Open) -> None:
+    """With the session, also where it was set after the last turn."""
+    terminal = chat("--session", "notes")
+    says(terminal, "remember: blue")
+    says(terminal, "/pin 0")
+    terminal.kill(signal.SIGKILL)
+    assert "remember: blue  (pinned)" in says(chat("--continue"), "/context")
 
 
 def test_compact_and_back(chat: Open) -> None:

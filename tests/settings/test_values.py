@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llmcli.errors import UsageError
+from llmcli.settings.chat import ChatOptions
 from llmcli.settings.engine import EngineOptions
 from llmcli.settings.option import build, options_of
 from llmcli.settings.sampling import SamplingOptions
@@ -219,3 +220,11 @@ def test_switches_take_no_text() -> None:
     """A switch given is True, not given it is False."""
     assert build(EngineOptions, {"mlock": True}).mlock is True
     assert build(EngineOptions, {"mlock": False}).mlock is False
+
+
+def test_a_switch_with_two_flags_can_be_turned_off() -> None:
+    """Either flag goes before the config file; without one, the file says."""
+    for configured in ({"markdown": False, "stats": True}, {}):
+        assert build(ChatOptions, {"markdown": True, "stats": False}, configured) == ChatOptions()
+    options = build(ChatOptions, {"markdown": None}, {"markdown": False, "stats": True})
+    assert (options.markdown, options.stats, options.probs) == (False, True, False)

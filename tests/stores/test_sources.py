@@ -11,6 +11,7 @@ import pytest
 
 from llmcli.models.find import Listed, find, look
 from llmcli.models.found import LeftOut, quantization_in
+from llmcli.models.remembered import Remembered
 from tests.models import make_model
 from tests.stores.places import hub_model, ollama_model, place
 
@@ -31,7 +32,7 @@ def names(home: Path, *folders: Path, **environ: str) -> dict[str, str]:
 def left_out(home: Path, *folders: Path) -> dict[str, str]:
     """The names of files that are left out, each with the reason: by their place, or once they are read."""
     found, unnamed = find({"HOME": str(home), "LLMCLI_HOME": str(home / "llmcli")}, folders)
-    unread = [one for one in look(found) if isinstance(one, LeftOut)]
+    unread = [one for one in look(found, Remembered()) if isinstance(one, LeftOut)]
     return {one.path.name: one.reason for one in [*unnamed, *unread]}
 
 
@@ -227,7 +228,7 @@ def test_what_a_list_shows_of_a_file(tiny_model: Path, tmp_path: Path) -> None:
     """The header's figures, and the parameters counted."""
     place(tmp_path / "m" / "tiny-model.gguf", tiny_model)
     found, _ = find({"HOME": str(tmp_path)}, [tmp_path / "m"])
-    [_, listed] = look(found)
+    [_, listed] = look(found, Remembered())
     assert isinstance(listed, Listed)
     assert (listed.summary.architecture, listed.summary.context_length) == ("llama", 512)
     assert listed.summary.parameters == 136_128

@@ -9,14 +9,15 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.library import lib
 from llmcli.errors import EngineError, WindowFullError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 PROMPT = 0
 """The sequence that holds the prompt: what the context's `cached` lists."""
@@ -46,6 +47,8 @@ class LlamaBranches:
 
     def evaluate(self, tails: Sequence[tuple[int, Sequence[int]]]) -> list[NDArray[np.float32]]:
         """Append ids to branches, all at once; for each, the logits after each of its ids."""
+        import numpy as np
+
         n_tokens = sum(len(ids) for _branch, ids in tails)
         if not n_tokens:
             return [np.empty((0, self._context.n_vocab), np.float32) for _ in tails]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from typing import Any
 
 from llmcli.engine.llama.devices import Device, devices, system_info
@@ -26,7 +27,6 @@ class Build:
 
 def installed_build() -> Build:
     """The build that this process has loaded."""
-    from importlib.metadata import version
 
     features = {
         backend: [

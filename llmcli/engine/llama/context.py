@@ -6,10 +6,7 @@ import ctypes
 import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.adapters import apply_adapters
@@ -21,6 +18,10 @@ from llmcli.engine.plan import plan
 from llmcli.engine.protocol import Progress
 from llmcli.errors import EngineError, UsageError, WindowFullError
 from llmcli.settings.engine import EngineOptions
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 DECODED, NO_ROOM, ABORTED = 0, 1, 2
 """What llama_decode returns; anything below zero is a failure."""
@@ -162,6 +163,8 @@ class LlamaContext:
 
         It dies at the next evaluation. Raises EngineError where nothing was evaluated.
         """
+        import numpy as np
+
         pointer = self.pointer_with_logits()
         address = lib.llama_get_logits_ith(pointer, -1)
         view = np.ctypeslib.as_array(address, shape=(self.n_vocab,))
@@ -170,6 +173,8 @@ class LlamaContext:
 
     def all_logits(self, n_rows: int) -> NDArray[np.float32]:
         """The logits that the last evaluation left, shape (n_rows, n_vocab): a view as of `logits`."""
+        import numpy as np
+
         address = lib.llama_get_logits(self.pointer)
         view = np.ctypeslib.as_array(address, shape=(n_rows, self.n_vocab))
         view.flags.writeable = False

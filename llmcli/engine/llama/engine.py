@@ -7,9 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from llmcli.engine.branches import SequentialBranches
 from llmcli.engine.interrupt import AbortFlag
@@ -22,6 +20,10 @@ from llmcli.engine.llama.vocabulary import LlamaVocabulary
 from llmcli.engine.protocol import Progress
 from llmcli.settings.engine import EngineOptions
 from llmcli.settings.sampling import SEEDS, SamplingOptions
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass

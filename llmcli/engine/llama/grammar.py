@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+from llmcli.engine.llama.library import part_of_llama_cpp
 from llmcli.errors import InputError, UsageError
 from llmcli.settings.sampling import SamplingOptions
 
@@ -55,7 +56,7 @@ def _read(path: Path) -> str:
 
 
 def _from_schema(text: str, flag: str) -> str:
-    from llama_cpp.llama_grammar import json_schema_to_gbnf
+    json_schema_to_gbnf = part_of_llama_cpp("llama_grammar").json_schema_to_gbnf
 
     try:
         schema = json.loads(text)

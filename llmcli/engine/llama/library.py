@@ -17,20 +17,23 @@ from typing import Any
 os.environ.setdefault("GGML_NO_BACKTRACE", "1")
 
 
-def _c_api() -> Any:
-    """llama_cpp.llama_cpp, without what its package imports for its own class: 0.05 s and 9 MB."""
-    package = find_spec("llama_cpp")
-    if package is None or "llama_cpp" in sys.modules:
-        return import_module("llama_cpp.llama_cpp")
-    sys.modules["llama_cpp"] = module_from_spec(package)
+def part_of_llama_cpp(name: str) -> Any:
+    """The module `llama_cpp.NAME` alone.
+
+    The package around it imports the `Llama` class, NumPy and Jinja besides, and takes llama.cpp's log for
+    itself: so an empty package stands in while the module is imported.
+    """
+    spec = None if "llama_cpp" in sys.modules else find_spec("llama_cpp")
+    if spec is None:
+        return import_module(f"llama_cpp.{name}")
+    sys.modules["llama_cpp"] = module_from_spec(spec)
     try:
-        return import_module("llama_cpp.llama_cpp")
+        return import_module(f"llama_cpp.{name}")
     finally:
-        # Who imports the package after this gets the whole of it, and this same C API in it.
         del sys.modules["llama_cpp"]
 
 
-lib = _c_api()
+lib = part_of_llama_cpp("llama_cpp")
 """The C API. ctypes checks its arguments when they are passed; its stubs know too little to check before."""
 
 ERROR = 4

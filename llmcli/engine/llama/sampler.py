@@ -10,10 +10,7 @@ import ctypes
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.grammar import grammar_text
@@ -24,8 +21,12 @@ from llmcli.errors import EngineError, UsageError
 from llmcli.settings.sampling import SamplingOptions
 from llmcli.tokens.tokenizer import to_bytes
 
-CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
-"""llama_token_data."""
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+CANDIDATE = [("id", "i4"), ("logit", "f4"), ("p", "f4")]
+"""llama_token_data, as NumPy spells it."""
 
 # DRY's settings that are no options here, at llama.cpp's defaults.
 DRY_BASE, DRY_ALLOWED_LENGTH, DRY_LAST_N = 1.75, 2, 64
@@ -118,21 +119,21 @@ class LlamaSampler:
         lib.llama_sampler_accept(chain, token_id)
         return token_id
 
-    def take_up(self, reply: Sequence[int]) -> None:
+    def take_up(self, reply: Sequence[int]) -> bool:
         """Go on with a reply that was begun: the grammar stands where these ids have left it.
 
-        A reply that it would not have allowed leaves it at its beginning.
+        False for a reply that it would not have allowed, which leaves it at its beginning.
         """
         for token_id in reply if self._grammar is not None else ():
-            candidates = np.zeros(1, CANDIDATE)
-            candidates["id"] = token_id
-            data = candidates.ctypes.data_as(lib.llama_token_data_p)
+            candidate = lib.llama_token_data(id=token_id)
+            data = ctypes.pointer(candidate)
             array = lib.llama_token_data_array(data=data, size=1, selected=-1, sorted=False)
             lib.llama_sampler_apply(self._grammar, ctypes.byref(array))
-            if candidates["logit"][0] == -np.inf:  # accepting it would end the process
+            if candidate.logit == -math.inf:  # accepting it would end the process
                 lib.llama_sampler_reset(self._grammar)
-                return
+                return False
             lib.llama_sampler_accept(self._grammar, token_id)
+        return True
 
     def stages(self, logits: NDArray[np.float32] | None = None) -> list[Stage]:
         """What each sampler leaves of the distribution, in order, down to what is drawn from.
@@ -173,6 +174,8 @@ class LlamaSampler:
 
     def _candidates(self, logits: NDArray[np.float32]) -> tuple[NDArray[Any], Any]:
         """The whole vocabulary with its logits, as llama.cpp's samplers take it."""
+        import numpy as np
+
         candidates = np.zeros(len(logits), CANDIDATE)
         candidates["id"] = np.arange(len(logits), dtype=np.int32)
         candidates["logit"] = logits
@@ -181,6 +184,8 @@ class LlamaSampler:
         return candidates, array
 
     def _apply_grammar(self, candidates: NDArray[Any], array: Any) -> None:
+        import numpy as np
+
         lib.llama_sampler_apply(self._grammar, ctypes.byref(array))
         if not np.any(candidates["logit"] > -np.inf):
             # Accepting any token now would end the process.
@@ -224,7 +229,10 @@ class LlamaSampler:
 
 def _stage(name: str, params: dict[str, Any], array: Any) -> Stage:
     """A copy of what is left: the array belongs to the samplers and changes under them."""
-    buffer = ctypes.cast(array.data, ctypes.POINTER(ctypes.c_char * (array.size * CANDIDATE.itemsize)))
+    import numpy as np
+
+    n_bytes = array.size * ctypes.sizeof(lib.llama_token_data)
+    buffer = ctypes.cast(array.data, ctypes.POINTER(ctypes.c_char * n_bytes))
     left = np.frombuffer(buffer.contents, CANDIDATE)
     left = left[left["logit"] > -np.inf]
     return Stage(name, params, left["id"].copy(), left["logit"].copy())

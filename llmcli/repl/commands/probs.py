@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmcli.errors import UsageError
-from llmcli.render.reply_probs import alternatives_table, reply_table
 from llmcli.repl.commands.registry import slash
 from llmcli.repl.keyboard import held_back
 from llmcli.repl.probabilities import last_written, score_written, with_another
@@ -25,6 +24,8 @@ def _probs(repl: Repl, argument: str) -> None:
         n, rank = (*map(int, argument.split()), 0, 0)[:2]
     except ValueError:
         raise UsageError("usage: /probs [N [RANK]]", hint="/probs shows the numbers") from None
+    from llmcli.render.reply_probs import alternatives_table, reply_table
+
     written = last_written(repl.conversation, repl.view.last)
     with repl.conversation.abort.installed(), held_back(), repl.progress() as on_progress:
         report = score_written(repl.conversation, written, LISTED, on_progress)
@@ -40,7 +41,4 @@ def _probs(repl: Repl, argument: str) -> None:
         return
     if not 1 <= rank <= len(token.top):
         raise UsageError(f"there is no choice {rank}", hint=f"/probs {n} lists 1 to {len(token.top)}")
-    sampling = repl.conversation.sampling
-    if any((sampling.grammar, sampling.grammar_file, sampling.json_schema, sampling.json_schema_file)):
-        raise UsageError("a grammar can't go on in mid-reply", hint="take it away with /set grammar default")
     repl.answer(None, with_another(written, n - 1, token.top[rank - 1].id))

@@ -34,6 +34,7 @@ def _pin(repl: Repl, argument: str) -> None:
     if not argument.isdecimal() or int(argument) >= len(repl.conversation.messages):
         raise UsageError("usage: /pin NUMBER", hint="the number of a message, as /context lists them")
     pinned = repl.conversation.pin(int(argument))
+    repl.session.keep_window()
     repl.output.note(f"message {argument} {'is pinned' if pinned else 'may leave the window'}")
 
 
@@ -45,8 +46,10 @@ def _compact(repl: Repl, argument: str) -> None:
     if argument == "undo":
         if not conversation.window.take_back(conversation.messages):
             raise UsageError("nothing has left the window")
+        repl.session.keep_window()
         repl.output.note("what left last is in the window again")
         return
     with conversation.abort.installed(), repl.progress() as on_prefill:
         for notice in conversation.compact(on_prefill=on_prefill):
             repl.view.show(notice)
+    repl.session.keep_window()

@@ -1,0 +1,40 @@
+"""What the tests of conversations share: a conversation with the tiny model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from llmcli.chat.conversation import Conversation
+from llmcli.chat.template import ChatTemplate
+from llmcli.engine.interrupt import AbortFlag
+from llmcli.engine.llama.engine import LlamaEngine
+from llmcli.settings.engine import EngineOptions
+from llmcli.settings.sampling import SamplingOptions
+from tests.chat.talking import LETTERS, Talk
+from tests.models import CHATML
+
+
+@pytest.fixture
+def abort() -> Iterator[AbortFlag]:
+    """A flag that has taken over SIGINT."""
+    with AbortFlag().installed() as flag:
+        yield flag
+
+
+@pytest.fixture
+def talk(tiny_model: Path, abort: AbortFlag) -> Iterator[Talk]:
+    """Makes conversations with the tiny model, each on an engine of its own."""
+    engines = []
+
+    def make(sampling: SamplingOptions = LETTERS, template: str = CHATML) -> Conversation:
+        engine = LlamaEngine.load(tiny_model, EngineOptions(threads=1), abort=abort)
+        engines.append(engine)
+        compiled = ChatTemplate.from_source(template, name="test", bos="", eos="")
+        return Conversation(engine, compiled, sampling, abort)
+
+    yield make
+    for engine in engines:
+        engine.close()
