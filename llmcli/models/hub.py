@@ -17,7 +17,7 @@ from llmcli.errors import LlmcliError, ModelError, UsageError
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 REFERENCE = re.compile(
-    r"(?:https?://)?(?:hf\.co/|huggingface\.co/)?(?P<repo>[^/:\s]+/[^/:\s]+)(?::(?P<tag>[^/:\s]+))?"
+    r"(?:https?://)?(?:hf\.co/|huggingface\.co/)?(?P<repo>[^/:\s]+/[^/:\s]+)(?::(?P<tag>[^:\s]+))?"
 )
 NAME = re.compile(r"\w(?:[\w.-]*\w)?", re.A)
 SHA256 = re.compile(r"[0-9a-f]{64}")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmcli.models.found import Found, Group, LeftOut, groups, named, reason_of
+from llmcli.models.found import Found, Group, LeftOut, distinct, groups, named, reason_of
 from llmcli.settings.folders import data_folder, home_folder
 from llmcli.settings.model import BUNDLED, BUNDLED_FILE
 
@@ -22,6 +22,9 @@ Findings = Iterator[Found | LeftOut]
 DIGEST = re.compile(r"sha256[:-][0-9a-f]{64}")
 OLLAMA_MODEL = "application/vnd.ollama.image.model"
 OLLAMA_REGISTRY = "registry.ollama.ai"
+
+LARGEST_NOTE = 1 << 20
+"""Bytes of a manifest or a setting; what is larger is none."""
 
 
 @dataclass(frozen=True)
@@ -87,18 +90,15 @@ def llama_cpp(places: Places) -> Findings:
         else:
             loose.append(found)
     for repo, siblings in by_repo.items():
-        yield from (_found(name, "llama.cpp", group) for name, group in named(repo, siblings))
-    yield from (_found(group.stem, "llama.cpp", group) for group in loose)
+        yield from _of_repository(repo, siblings, "llama.cpp")
+    yield from _loose(loose, "llama.cpp")
 
 
 def lm_studio(places: Places) -> Findings:
     """LM Studio's folder: `publisher/model/FILE`."""
     homes = [places.home / ".lmstudio", places.home / ".cache" / "lm-studio"]
-    try:
-        pointer = (places.home / ".lmstudio-home-pointer").read_text(encoding="utf-8").strip()
+    if pointer := _text(places.home / ".lmstudio-home-pointer").strip():
         homes.insert(0, Path(pointer))
-    except (OSError, ValueError):
-        pass
     moved = (_json_object(home / "settings.json").get("downloadsFolder") for home in homes)
     folders = [Path(folder) for folder in moved if isinstance(folder, str)]
     for folder in dict.fromkeys([*folders, *(home / "models" for home in homes)]):
@@ -110,8 +110,10 @@ def lm_studio(places: Places) -> Findings:
             repo = found.files[0].parent.relative_to(folder).as_posix()
             by_repo.setdefault(repo, []).append(found)
         for repo, siblings in by_repo.items():
-            names = named(repo, siblings) if repo != "." else ((group.stem, group) for group in siblings)
-            yield from (_found(name, "lmstudio", group) for name, group in names)
+            if repo == ".":
+                yield from _loose(siblings, "lmstudio")
+            else:
+                yield from _of_repository(repo, siblings, "lmstudio")
 
 
 def ollama(places: Places) -> Findings:
@@ -170,10 +172,8 @@ def _repositories(folder: Path, source: str) -> Findings:
                 if isinstance(found, LeftOut):
                     yield found
                 else:
-                    file = found.files[0].relative_to(snapshot).as_posix()
-                    newest.setdefault(file, found)
-        for name, group in named(repo, list(newest.values())):
-            yield _found(name, source, group, is_whole=all(path.is_symlink() for path in group.files))
+                    newest.setdefault(found.place, found)
+        yield from _of_repository(repo, list(newest.values()), source, in_snapshots=True)
         if newest:
             for blob in _children(repository / "blobs", "*.incomplete"):
                 yield LeftOut(blob, "a half download")
@@ -181,10 +181,7 @@ def _repositories(folder: Path, source: str) -> Findings:
 
 def _snapshots(repository: Path) -> list[Path]:
     """The snapshots of a repository, the one of its main branch first, then the newest."""
-    try:
-        main = (repository / "refs" / "main").read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        main = ""
+    main = _text(repository / "refs" / "main").strip()
     snapshots = _children(repository / "snapshots", "*")
     return sorted(snapshots, key=lambda path: (path.name != main, -_changed(path)))
 
@@ -199,8 +196,13 @@ def _changed(path: Path) -> float:
 def _by_file_name(folder: Path, source: str, *, must_exist: bool = False) -> Findings:
     if not must_exist and not folder.is_dir():
         return
+    loose = []
     for found in groups(folder):
-        yield found if isinstance(found, LeftOut) else _found(found.stem, source, found)
+        if isinstance(found, LeftOut):
+            yield found
+        else:
+            loose.append(found)
+    yield from _loose(loose, source)
 
 
 def _files_here(folder: Path) -> Iterator[Group | LeftOut]:
@@ -211,8 +213,21 @@ def _files_here(folder: Path) -> Iterator[Group | LeftOut]:
             yield found
 
 
-def _found(name: str, source: str, group: Group, *, is_whole: bool = False) -> Found:
-    return Found(name, source, group.files, group.size, is_whole)
+def _of_repository(
+    repo: str, siblings: Sequence[Group], source: str, *, in_snapshots: bool = False
+) -> Iterator[Found]:
+    """The models of one repository. A link in a snapshot stands for a file that came whole."""
+    for name, group in named(repo, siblings):
+        is_whole = in_snapshots and all(path.is_symlink() for path in group.files)
+        full_names = (f"{repo}:{group.stem}", f"{repo}:{group.place}")
+        yield Found(name, source, group.files, group.size, is_whole, full_names)
+
+
+def _loose(siblings: Sequence[Group], source: str) -> Iterator[Found]:
+    """Models of no repository, by their files' names."""
+    names = distinct([group.place for group in siblings])
+    for name, group in zip(names, siblings, strict=True):
+        yield Found(name, source, group.files, group.size)
 
 
 def _weights(layers: Sequence[Any]) -> dict[str, Any] | None:
@@ -256,7 +271,18 @@ def _children(folder: Path, pattern: str) -> list[Path]:
 def _json_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file; an empty one where there is none."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        data = json.loads(_text(path))
+    except (ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
+
+
+def _text(path: Path) -> str:
+    """The text of a file in which a program writes down what it has; empty where there is none."""
+    try:
+        # Asked before opening: to open a FIFO waits for its writer.
+        if not path.is_file() or path.stat().st_size > LARGEST_NOTE:
+            return ""
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""

@@ -137,6 +137,28 @@ class TestServed:
         hub.files["o/r"] = {"model.safetensors": b"x"}
         pull("o/r").failed(1, "o/r holds no GGUF file")
 
+    @pytest.mark.parametrize(
+        ("others", "tag", "listed"),
+        [
+            (["Other-Q8_0.gguf"], "Model-Q8_0", "Q8_0"),
+            (["b/plain.gguf"], "a/plain", ""),
+        ],
+    )
+    def test_the_name_that_is_told(
+        self, pull: Puller, hub: FakeHub, others: list[str], tag: str, listed: str
+    ) -> None:
+        """What was pulled by its file's name is had by it, whatever the list calls it."""
+        hub.files["o/r"] = dict.fromkeys([f"{tag}.gguf", *others], hub.files[REPO]["Model-Q8_0.gguf"])
+        ran = pull(f"o/r:{tag}").succeeded()
+        assert f"use it with -m o/r:{tag}" in ran.stderr
+        assert pull(f"o/r:{tag}", command="path").succeeded().text == ran.text
+        assert f"o/r{listed and ':' + listed}\t" in pull(command="list").succeeded().text
+
+    def test_files_of_one_name(self, pull: Puller, hub: FakeHub) -> None:
+        """Neither is taken for the other."""
+        hub.files["o/r"] = {"a/m.gguf": b"GGUF", "b/m.gguf": b"GGUF"}
+        assert "a/m, b/m" in pull("o/r:m").failed(1, "o/r has no m").hint
+
 
 class TestBroken:
     """Connections that break, and what is kept."""
@@ -311,6 +333,20 @@ class TestRm:
         assert "hf cache" in pull("o/r", "--yes", command="rm").failed(1, "was not pulled by llmcli").hint
         assert pull.names == ["m-Q8_0.gguf"]
         pull("tiny", "--yes", command="rm").failed(1, "was not pulled by llmcli")
+
+    def test_links_to_somebody_else_s(self, pull: Puller, tiny_model: Path) -> None:
+        """A link in llmcli's own folder goes, what it leads to stays; so does all behind a folder's link."""
+        theirs = pull.cache.parent / "theirs"
+        kept = theirs / "kept.gguf"
+        theirs.mkdir()
+        shutil.copyfile(tiny_model, kept)
+        own = pull.cache.parent / "data/models"
+        own.mkdir(parents=True)
+        (own / "one.gguf").symlink_to(kept)
+        (own / "all").symlink_to(theirs)
+        assert "removed one: 0 B are free" in pull("one", "--yes", command="rm").succeeded().stderr
+        pull("kept", "--yes", command="rm").failed(1, "was not pulled by llmcli")
+        assert kept.exists() and list(own.iterdir()) == [own / "all"]
 
     def test_nobody_to_ask(self, pull: Puller) -> None:
         """Without a terminal it needs --yes."""
