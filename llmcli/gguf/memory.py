@@ -20,8 +20,8 @@ from llmcli.settings.memory import MemoryOptions
 PAD = 256
 """Windows are of so many tokens, or a multiple."""
 
-PROCESS, PER_TOKEN, PER_MERGE = 48 << 20, 344, 60
-"""Bytes."""
+PROCESS, PER_TOKEN, PER_MERGE = 53 << 20, 344, 60
+"""Bytes of a chat around its model, and for each token and merge of the vocabulary."""
 
 SLIDING = {
     **dict.fromkeys(("gemma2", "gpt-oss"), (2, False)),
@@ -181,7 +181,7 @@ def _state(metadata: Mapping[str, MetadataValue], parts: Mapping[str, TensorInfo
         shifts = _figure(metadata, "token_shift_count") or 2
         return 4 * width * (shifts + _figure(metadata, "wkv.head_size"))
     if any(name.startswith("shortconv.") for name in parts):
-        return 4 * width * (_figure(metadata, "shortconv.l_cache") - 1)
+        return 4 * width * max(0, _figure(metadata, "shortconv.l_cache") - 1)
     if not any(name.startswith("ssm_") for name in parts):
         return 0
     inner, size = _figure(metadata, "ssm.inner_size"), _figure(metadata, "ssm.state_size")
@@ -202,7 +202,8 @@ def _compute(
     They are as large as a layer needs them or the output, whichever is more.
 
     The output needs the logits of every token; a layer its attention mask and what the feed-forward holds.
-    Without flash attention every head's scores over the whole window come on top.
+    Without flash attention every head's scores over the whole window come on top, and outside of the buffers,
+    where the CPU multiplies them with the values, a copy of them as 16-bit numbers.
     """
     width = _figure(metadata, "embedding_length")
     experts = _figure(metadata, "expert_used_count") or 1
@@ -217,9 +218,11 @@ def _compute(
             widest = max(widest, _rows(tensor))
     masks = (2 if flash else 4) * sum(windows)
     layer = masks + 4 * max(3 * width + 3 * inner, 4 * width + 2 * widest)
-    if not flash and windows:
-        layer = max(layer, masks + 4 * (5 * width + windows[-1] * _figure(metadata, "attention.head_count")))
-    return n_tokens * max(layer, 4 * (vocabulary + 2 * width)), n_tokens * layer + 4 * vocabulary
+    scores = windows[-1] * _figure(metadata, "attention.head_count") if windows and not flash else 0
+    if scores:
+        layer = max(layer, masks + 4 * (5 * width + scores))
+    touched = n_tokens * (layer + 2 * scores) + 4 * vocabulary
+    return n_tokens * max(layer, 4 * (vocabulary + 2 * width)), touched
 
 
 def _surroundings(metadata: Mapping[str, MetadataValue]) -> int:

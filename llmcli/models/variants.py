@@ -36,15 +36,21 @@ class Variant:
 
 
 def variants(repository: Repository) -> list[Variant]:
-    """The models of a repository; image projectors and what else is no model by its name are left out."""
+    """The models of a repository.
+
+    Image projectors and what else is no model by its name are left out, and split models that lack a part.
+    """
     stems: dict[str, list[HubFile]] = {}
+    counts: dict[str, int] = {}
     for file in sorted(repository.files, key=lambda file: file.name):
         path = PurePosixPath(file.name)
         if path.suffix.lower() != ".gguf" or any(word in path.name.lower() for word in ("mmproj", "imatrix")):
             continue
         part = part_in(path.name)
-        stem = part.stem if part else path.name[: -len(".gguf")]
-        stems.setdefault(str(path.parent / stem), []).append(file)
+        stem = str(path.parent / (part.stem if part else path.name[: -len(".gguf")]))
+        stems.setdefault(stem, []).append(file)
+        counts[stem] = part.count if part else 1
+    stems = {stem: files for stem, files in stems.items() if len(files) == counts[stem]}
     tags = distinct(list(stems), [quantization_in(PurePosixPath(stem).name) for stem in stems])
     return [Variant(tag, stem, tuple(files)) for tag, (stem, files) in zip(tags, stems.items(), strict=True)]
 

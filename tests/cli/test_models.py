@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
+import gguf
+import numpy as np
 import pytest
 
 from tests.cli.program import Program
@@ -145,6 +149,44 @@ class TestShow:
         path.write_bytes(tiny_model.read_bytes().replace(b"\0tiny", b"\0t\x1b[m", 1))
         assert "name             t\\x1b[m" in stocked("models", "show", path).succeeded().text
         assert b"\x1b" not in stocked("models", "show", path, "--json").succeeded().stdout
+
+    def test_figures_that_are_none(self, tmp_path: Path) -> None:
+        """NaN has no place in JSON, and a state of less than nothing takes no memory."""
+        path = tmp_path / "odd.gguf"
+        out = gguf.GGUFWriter(path, "lfm2")
+        out.add_float32("lfm2.context_length", float("nan"))
+        out.add_embedding_length(64)
+        out.add_tensor("blk.0.shortconv.conv.weight", np.ones((4, 32), dtype=np.float32))
+        for write in (
+            out.write_header_to_file,
+            out.write_kv_data_to_file,
+            out.write_tensors_to_file,
+            out.close,
+        ):
+            write()
+        shown = Program(tmp_path)("models", "show", path, "--json").succeeded().json
+        assert shown["context_length"] is None
+        assert shown["memory"]["state"] == 0
+
+    @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux")
+    @pytest.mark.parametrize("options", [["-c", "1024"], ["-c", "4096", "-fa", "off", "-ctk", "q8_0"]])
+    def test_the_memory_in_use(self, stocked: Program, options: list[str]) -> None:
+        """Within 10 % of the most that a chat takes whose window is full."""
+        told = stocked("models", "show", "tiny", "--json", *options).succeeded().json["memory"]["resident"]
+        text = b"the cat sat on the mat and " * 4096
+        prompt = stocked("tokenize", "--truncate", str(int(options[1]) - 60), stdin=text).succeeded().stdout
+        command = "import sys; from llmcli.cli.main import *; from llmcli.cli.console import Console; "
+        command += "main(sys.argv[1:], Console.of_process()); print(open('/proc/self/status').read())"
+        chat = ["chat", "-t", "1", "-n", "4", "--reserve", "4", *options]
+        ran = subprocess.run(
+            [sys.executable, "-c", command, *chat],
+            input=prompt,
+            env=stocked.environ(),
+            capture_output=True,
+            check=True,
+        )
+        taken = int(ran.stdout.decode().partition("VmHWM:")[2].split()[0]) * 1024
+        assert told == pytest.approx(taken, rel=0.1)
 
     def test_no_model(self, stocked: Program) -> None:
         """A file that is none says why."""

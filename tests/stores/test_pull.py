@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -222,6 +224,41 @@ class TestLies:
         pull(f"{REPO}:Q8_0").failed(1)
         assert pull.names == []
 
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"lfs": {"sha256": None, "size": 4, "pointerSize": 1}},
+            {"lfs": {"sha256": "0" * 64}},
+            {"size": "4"},
+            {"size": -4},
+            {"size": 4.5},
+            {"size": None},
+            {"rfilename": 5},
+            {"rfilename": "a\nb.gguf"},
+            {"rfilename": "a\0.gguf"},
+            {"rfilename": "a-00001-of-00003.gguf"},
+        ],
+        ids=str,
+    )
+    def test_about_what_a_file_is(self, pull: Puller, hub: FakeHub, wrong: dict[str, Any]) -> None:
+        """Such a file is none, and nobody's bug but the hub's."""
+        lfs = {"sha256": "0" * 64, "size": 4, "pointerSize": 1}
+        sibling = {"rfilename": "m.gguf", "size": 4, "blobId": "2" * 40, "lfs": lfs} | wrong
+        hub.body = json.dumps({"id": "o/r", "sha": COMMIT, "siblings": [sibling]}).encode()
+        ran = pull("o/r")
+        assert ran.exit_status == 1
+        assert "holds no GGUF file" in ran.error or "does not answer as a Hugging Face hub" in ran.error
+
+    @pytest.mark.parametrize("body", [b'{"id": "o/r", "sha": 5}', b"[" * 100_000, b"[1]", b""], ids=len)
+    def test_about_all_of_it(self, pull: Puller, hub: FakeHub, body: bytes) -> None:
+        """What is no description of a repository is the error of whatever answers there."""
+        hub.body = body
+        pull("o/r").failed(1, "does not answer as a Hugging Face hub")
+
+    def test_a_name_that_the_hub_allows_nobody(self, pull: Puller) -> None:
+        """It is the name's error."""
+        pull("o/r.git").failed(1, "o/r.git is no name that a repository may have")
+
     @pytest.mark.parametrize("name", ["../../evil.gguf", "/evil.gguf", "a/../../evil.gguf", "..\\evil.gguf"])
     def test_about_names(self, pull: Puller, hub: FakeHub, name: str) -> None:
         """A file's name leads nowhere outside of the repository."""
@@ -284,10 +321,21 @@ class TestRefused:
         ran = pull(REPO, HF_ENDPOINT="http://127.0.0.1:9").failed(1, "127.0.0.1:9 can't be reached")
         assert "network" in ran.hint
 
-    @pytest.mark.parametrize("endpoint", ["ftp://x", "nonsense", "http://[::1"])
+    @pytest.mark.parametrize(
+        "endpoint",
+        ["ftp://x", "nonsense", "http://[::1", "http://x:99999", "http://u:s3cret@"],
+    )
     def test_an_endpoint_that_is_none(self, pull: Puller, endpoint: str) -> None:
         """It is said, and nothing is asked."""
-        assert pull(REPO, HF_ENDPOINT=endpoint).exit_status in (1, 2)
+        ran = pull(REPO, HF_ENDPOINT=endpoint)
+        assert ran.exit_status in (1, 2) and "HF_ENDPOINT" in ran.stderr
+        assert "s3cret" not in ran.stderr
+
+    @pytest.mark.parametrize("token", ["s3cret\nX: y", "s3cr\u00e9t"])
+    def test_a_token_that_is_none(self, pull: Puller, token: str) -> None:
+        """It is not sent, and not said."""
+        ran = pull(REPO, HF_TOKEN=token).failed(2, "HF_TOKEN: holds characters that no token has")
+        assert "s3cr" not in ran.stderr
 
     @pytest.mark.parametrize(
         "name", ["a/../b", "../x", "a", "a/b/c", "/a", "a/b:", "", "a b/c", "a/.b", "a--/c"]
