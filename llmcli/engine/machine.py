@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from llmcli.settings.there import exists
+
 WHEELS = "https://abetlen.github.io/llama-cpp-python/whl"
 """Where llama-cpp-python keeps wheels of builds for GPUs, a folder for each kind."""
 
@@ -55,7 +57,7 @@ def gpus(sysfs: Path = Path("/sys"), *, ask_driver: bool = True) -> list[Gpu]:
         if maker and not (maker == "NVIDIA" and any(gpu.maker == maker for gpu in found)):
             memory = _text(card / "mem_info_vram_total")
             found.append(Gpu(maker, f"{maker} GPU", int(memory) if memory.isdecimal() else None))
-    if not any(gpu.maker == "NVIDIA" for gpu in found) and Path("/dev/nvidiactl").exists():
+    if not any(gpu.maker == "NVIDIA" for gpu in found) and exists(Path("/dev/nvidiactl")):
         found.append(Gpu("NVIDIA", "NVIDIA GPU"))
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         found.append(Gpu("Apple", "Apple GPU"))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from llmcli.errors import ModelError
+from llmcli.settings.there import exists
 
 _PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf", re.I | re.A)
 
@@ -40,13 +41,13 @@ def parts_of(path: Path) -> list[Path]:
     Raises ModelError for another part than the first, and where one is missing.
     """
     match, part = _PART.fullmatch(path.name), part_in(path.name)
-    if match is None or part is None or not path.exists():
+    if match is None or part is None or not exists(path):
         return [path]
     paths = []
     for number in range(1, part.count + 1):
         name = f"{path.name[: match.start('number')]}{number:05}{path.name[match.end('number') :]}"
         paths.append(path.with_name(name))
-        if not paths[-1].exists():
+        if not exists(paths[-1]):
             raise ModelError(f"{paths[-1]}: this part of the model is missing", hint="download it, too")
         if part.number > number == 1:
             raise ModelError(

@@ -21,6 +21,7 @@ from llmcli.models.hub import Hub, HubFile, Repository, parse_reference, transla
 from llmcli.models.pulled import remember
 from llmcli.models.sources import hub_folder
 from llmcli.models.variants import Variant, choose
+from llmcli.settings.there import exists, is_file
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -102,7 +103,7 @@ def _pull(
             before += file.size
     snapshot = folder / "snapshots" / repository.commit
     links = tuple(snapshot / file.name for file in variant.files)
-    new = [link for link in links if not link.exists()]
+    new = [link for link in links if not exists(link)]
     for file, link in zip(variant.files, links, strict=True):
         _link(blobs / file.sha256, link)
     main = folder / "refs" / "main"
@@ -116,7 +117,7 @@ def _pull(
 
 def _is_there(blobs: Path, file: HubFile) -> bool:
     blob = blobs / file.sha256
-    return blob.is_file() and blob.stat().st_size == file.size
+    return is_file(blob) and blob.stat().st_size == file.size
 
 
 def _check_space(blobs: Path, missing: list[HubFile]) -> None:
@@ -129,7 +130,7 @@ def _check_space(blobs: Path, missing: list[HubFile]) -> None:
                 hint="fetch it with huggingface_hub's own program, 'hf download'; llmcli finds it then",
             )
         part = _part(blobs, file)
-        needed += max(0, file.size - (part.stat().st_size if part.is_file() else 0))
+        needed += max(0, file.size - (part.stat().st_size if is_file(part) else 0))
     free = shutil.disk_usage(blobs).free
     if needed > free:
         raise FileError(
@@ -258,7 +259,7 @@ def _stream(hub: Hub, repository: Repository, received: _Received) -> Iterator[b
 
 def _link(blob: Path, link: Path) -> None:
     """Give a blob its file's name in a snapshot: by a link, or by a copy where links can't be."""
-    if link.exists():
+    if exists(link):
         return
     link.parent.mkdir(parents=True, exist_ok=True)
     link.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ Each yields what it finds and what it leaves out, and none of them reads a GGUF 
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,12 +17,16 @@ from typing import Any
 from llmcli.models.found import Found, Group, LeftOut, distinct, groups, named, reason_of
 from llmcli.settings.folders import data_folder, home_folder
 from llmcli.settings.model import BUNDLED, BUNDLED_FILE
+from llmcli.settings.there import is_file, is_folder
 
 Findings = Iterator[Found | LeftOut]
 
 DIGEST = re.compile(r"sha256[:-][0-9a-f]{64}")
 OLLAMA_MODEL = "application/vnd.ollama.image.model"
 OLLAMA_REGISTRY = "registry.ollama.ai"
+
+DEPTH_OF_MANIFESTS = 3
+"""Folders above a manifest: registry, namespace, model."""
 
 LARGEST_NOTE = 1 << 20
 """Bytes of a manifest or a setting; what is larger is none."""
@@ -47,7 +52,7 @@ class Places:
 
 def bundled(_places: Places) -> Findings:
     """The model that ships with llmcli."""
-    if BUNDLED_FILE.is_file():
+    if is_file(BUNDLED_FILE):
         size = BUNDLED_FILE.stat().st_size
         yield Found(BUNDLED, "llmcli", (BUNDLED_FILE,), size, is_whole=True)
 
@@ -103,7 +108,7 @@ def lm_studio(places: Places) -> Findings:
     folders = [Path(folder) for folder in moved if isinstance(folder, str)]
     for folder in dict.fromkeys([*folders, *(home / "models" for home in homes)]):
         by_repo: dict[str, list[Group]] = {}
-        for found in groups(folder) if folder.is_dir() else ():
+        for found in groups(folder) if is_folder(folder) else ():
             if isinstance(found, LeftOut):
                 yield found
                 continue
@@ -122,7 +127,10 @@ def ollama(places: Places) -> Findings:
     service = Path("/usr/share/ollama/.ollama/models")
     for folder in [chosen] if chosen else [places.home / ".ollama" / "models", service]:
         manifests = folder / "manifests"
-        for manifest in _children(manifests, "*/*/*/*"):
+        for manifest in _manifests(manifests):
+            if isinstance(manifest, LeftOut):
+                yield manifest
+                continue
             registry, namespace, model, tag = manifest.relative_to(manifests).parts
             name = f"{registry}/{namespace}/{model}:{tag}"
             name = name.removeprefix(f"{OLLAMA_REGISTRY}/").removeprefix("library/")
@@ -194,7 +202,7 @@ def _changed(path: Path) -> float:
 
 
 def _by_file_name(folder: Path, source: str, *, must_exist: bool = False) -> Findings:
-    if not must_exist and not folder.is_dir():
+    if not must_exist and not is_folder(folder):
         return
     loose = []
     for found in groups(folder):
@@ -207,7 +215,7 @@ def _by_file_name(folder: Path, source: str, *, must_exist: bool = False) -> Fin
 
 def _files_here(folder: Path) -> Iterator[Group | LeftOut]:
     """The models that lie in a folder itself."""
-    for found in groups(folder) if folder.is_dir() else ():
+    for found in groups(folder) if is_folder(folder) else ():
         path = found.path if isinstance(found, LeftOut) else found.files[0]
         if path.parent == folder:
             yield found
@@ -240,6 +248,19 @@ def _weights(layers: Sequence[Any]) -> dict[str, Any] | None:
         and DIGEST.fullmatch(str(layer.get("digest")))
     ]
     return models[0] if len(models) == 1 else None
+
+
+def _manifests(folder: Path) -> Iterator[Path | LeftOut]:
+    """The files four folders down, and the folders that can't be read: the store may be a service's."""
+    problems: list[OSError] = []
+    for parent, folders, files in os.walk(folder, onerror=problems.append):
+        folders.sort()
+        if len(Path(parent).relative_to(folder).parts) == DEPTH_OF_MANIFESTS:
+            folders.clear()
+            yield from (Path(parent, file) for file in sorted(files))
+    for problem in problems:
+        if not isinstance(problem, FileNotFoundError):
+            yield LeftOut(Path(problem.filename), reason_of(problem))
 
 
 def _blob(blob: Path, name: str, size: object) -> Found | LeftOut:
@@ -281,7 +302,7 @@ def _text(path: Path) -> str:
     """The text of a file in which a program writes down what it has; empty where there is none."""
     try:
         # Asked before opening: to open a FIFO waits for its writer.
-        if not path.is_file() or path.stat().st_size > LARGEST_NOTE:
+        if not is_file(path) or path.stat().st_size > LARGEST_NOTE:
             return ""
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError):

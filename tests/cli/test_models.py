@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -115,6 +116,27 @@ class TestPath:
     def test_none(self, stocked: Program, ref: str, words: str) -> None:
         """An ambiguous name, an unknown one, and a path to nothing."""
         stocked("models", "path", ref).failed(1, words)
+
+    @pytest.mark.parametrize("command", [("count", "-m"), ("models", "show"), ("tokenize", "--tokenizer")])
+    def test_a_name_that_no_file_can_have(self, stocked: Program, command: tuple[str, str]) -> None:
+        """One that is too long for the system is as any other that nothing is called by."""
+        ran = stocked(*command, "x" * 300, stdin=b"hi")
+        assert ran.exit_status == 1 and "bug" not in ran.stderr
+        ran = stocked(*command, "x" * 300 + ".gguf", stdin=b"hi").failed(1, "File name too long")
+
+    def test_what_may_not_be_read(self, stocked: Program, tiny_model: Path) -> None:
+        """A model in a folder that may not be entered says so; the others are found."""
+        path = place(stocked.home / "data/models/locked/a.gguf", tiny_model)
+        path.parent.chmod(0)
+        manifests = stocked.home / ".ollama/models/manifests"
+        manifests.chmod(0)
+        if os.access(manifests, os.R_OK):
+            pytest.skip("the superuser may read everything")
+        stocked("count", "-m", path, stdin=b"hi").failed(1, "permission denied")
+        said = stocked("models", "list", "--debug").succeeded().stderr
+        for folder in (path.parent, manifests):
+            assert f"{folder}: permission denied" in said
+            folder.chmod(0o755)
 
     def test_an_empty_name(self, stocked: Program) -> None:
         """`"$MODEL"` with an unset variable is a usage error."""
