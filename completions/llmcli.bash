@@ -287,7 +287,7 @@ _llmcli() {
                 --color) flags= below= words='auto always never' ;;
             esac ;;
         'models show')
-            flags='--json -c --ctx-size -ngl --n-gpu-layers -b --batch-size -ub --ubatch-size -fa --flash-attn -ctk --cache-type-k -ctv --cache-type-v --swa-full --debug -q --quiet --color -h --help'
+            flags='--json -c --ctx-size -ngl --n-gpu-layers -b --batch-size -ub --ubatch-size -fa --flash-attn -ctk --cache-type-k -ctv --cache-type-v --swa-full -cmoe --cpu-moe --debug -q --quiet --color -h --help'
             case $prev in
                 -c|--ctx-size) flags= below= words=auto ;;
                 -ngl|--n-gpu-layers) flags= below= words='auto all' ;;

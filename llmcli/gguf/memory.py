@@ -34,6 +34,10 @@ SLIDING = {
 """Of how many layers one sees the whole window, and whether it is the first of them, not the last."""
 
 _BYTES = {kind.name.lower(): kind.n_bytes / kind.block for kind in TENSOR_TYPES.values()}
+EXPERTS = r"ffn_(up|down|gate|gate_up)_(ch|)exps"
+"""The tensors of a mixture of experts, by name, as llama.cpp's own `--cpu-moe` finds them."""
+
+_EXPERTS = re.compile(EXPERTS)
 _LAYER = re.compile(r"blk\.(\d+)\.(.+)")
 
 
@@ -43,6 +47,8 @@ class Layer:
 
     weights: int
     """Bytes."""
+    experts: int
+    """Bytes of them that belong to a mixture of experts."""
     key_width: int
     """Numbers a token in the cache; 0 where the layer does not look back."""
     value_width: int
@@ -58,7 +64,7 @@ class Memory:
 
     context_size: int
     layers: tuple[int, ...]
-    """Of each layer: its weights, what it caches, its state."""
+    """What of each layer a device would hold: its weights, what it caches, its state."""
     output: int
     """The output's weights."""
     weights: int
@@ -107,7 +113,10 @@ def estimate(headers: Sequence[Header], options: MemoryOptions) -> Memory:
         metadata, tensors, sorted(windows), n_tokens, flash=options.flash_attn != "off"
     )
     state = sum(layer.state for layer in layers)
-    each = [layer.weights + layer.state + cache for layer, cache in zip(layers, caches, strict=True)]
+    each = [
+        layer.weights - (layer.experts if options.cpu_moe else 0) + layer.state + cache
+        for layer, cache in zip(layers, caches, strict=True)
+    ]
     output = _output_weights(tensors)
     wanted = {"auto": 0, "all": len(layers) + 1}.get(str(options.n_gpu_layers), options.n_gpu_layers)
     n_offloaded = min(int(wanted), len(layers) + 1)
@@ -134,6 +143,7 @@ def _layers(metadata: Mapping[str, MetadataValue], tensors: Sequence[TensorInfo]
     return [
         Layer(
             sum(tensor.n_bytes or 0 for tensor in parts.values()),
+            sum(tensor.n_bytes or 0 for name, tensor in parts.items() if _EXPERTS.match(name)),
             *_cache_widths(metadata, parts),
             _slides(metadata, number),
             _state(metadata, parts),
