@@ -88,7 +88,12 @@ def _pull(
 ) -> Pulled:
     blobs = folder / "blobs"
     blobs.mkdir(parents=True, exist_ok=True)
-    missing = [file for file in variant.files if not _is_there(blobs, file)]
+    snapshot = folder / "snapshots" / repository.commit
+    missing = [
+        file
+        for file in variant.files
+        if not (_is_whole(blobs / file.sha256, file) or _is_whole(snapshot / file.name, file))
+    ]
     _check_space(blobs, missing)
     downloaded = 0
     before = sum(file.size for file in variant.files) - sum(file.size for file in missing)
@@ -101,7 +106,6 @@ def _pull(
 
             downloaded += _fetch(hub, repository, file, blobs, tell)
             before += file.size
-    snapshot = folder / "snapshots" / repository.commit
     links = tuple(snapshot / file.name for file in variant.files)
     new = [link for link in links if not exists(link)]
     for file, link in zip(variant.files, links, strict=True):
@@ -115,9 +119,8 @@ def _pull(
     return Pulled(name, repository, variant, links, downloaded)
 
 
-def _is_there(blobs: Path, file: HubFile) -> bool:
-    blob = blobs / file.sha256
-    return is_file(blob) and blob.stat().st_size == file.size
+def _is_whole(path: Path, file: HubFile) -> bool:
+    return is_file(path) and path.stat().st_size == file.size
 
 
 def _check_space(blobs: Path, missing: list[HubFile]) -> None:
@@ -150,7 +153,7 @@ def _fetch(hub: Hub, repository: Repository, file: HubFile, blobs: Path, tell: C
     locks = blobs.parent.parent / ".locks" / blobs.parent.name
     locks.mkdir(parents=True, exist_ok=True)
     with WeakFileLock(locks / f"{file.sha256}.lock"):
-        if _is_there(blobs, file):  # another process was faster
+        if _is_whole(blobs / file.sha256, file):  # another process was faster
             return 0
         part = _part(blobs, file)
         with part.open("ab+") as target:
@@ -258,7 +261,7 @@ def _stream(hub: Hub, repository: Repository, received: _Received) -> Iterator[b
 
 
 def _link(blob: Path, link: Path) -> None:
-    """Give a blob its file's name in a snapshot: by a link, or by a copy where links can't be."""
+    """Give a blob its file's name in a snapshot: by a link, or where links can't be, in the blob's place."""
     if exists(link):
         return
     link.parent.mkdir(parents=True, exist_ok=True)
@@ -266,4 +269,4 @@ def _link(blob: Path, link: Path) -> None:
     try:
         link.symlink_to(os.path.relpath(blob, link.parent))
     except OSError:
-        shutil.copyfile(blob, link)
+        blob.replace(link)

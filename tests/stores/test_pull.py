@@ -161,6 +161,20 @@ class TestServed:
         hub.files["o/r"] = {"a/m.gguf": b"GGUF", "b/m.gguf": b"GGUF"}
         assert "a/m, b/m" in pull("o/r:m").failed(1, "o/r has no m").hint
 
+    def test_where_links_can_t_be(self, pull: Puller, hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The file itself has the name, is there once, and goes with it."""
+
+        def refuse(*_: object) -> None:
+            raise OSError(1314, "a required privilege is not held")
+
+        monkeypatch.setattr(Path, "symlink_to", refuse)
+        path = Path(pull(f"{REPO}:Q8_0").succeeded().text.rstrip("\n"))
+        assert not path.is_symlink() and path.read_bytes() == hub.files[REPO]["Model-Q8_0.gguf"]
+        assert not list(pull.cache.glob("models--*/blobs/*"))
+        assert "it was there already" in pull(f"{REPO}:Q8_0").succeeded().stderr
+        pull("q8", "--yes", command="rm").succeeded()
+        assert pull.names == []
+
 
 class TestBroken:
     """Connections that break, and what is kept."""
