@@ -2,9 +2,10 @@
 
     python -m benchmarks.memory MODEL.gguf... [-- ctx_size=8192,flash_attn=off ...]
 
-Each model is loaded in a process of its own with each group of options, and evaluates a prompt as long as its
+Each model chats in a process of its own with each group of options, on a prompt almost as long as its
 window. A is the estimate of what llama.cpp sets aside, B the sum of the buffers that it logs; C is the
-estimate of what the process takes, D what it has taken (its resident memory). Target: both within 10 %.
+estimate of what the process takes, D the most that it has taken (its resident memory). Target: both within
+10 %.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 from llmcli.gguf.memory import estimate
@@ -21,6 +23,8 @@ from llmcli.settings.option import build
 
 BUFFER = re.compile(r"(?<!~llama_context: )\b\S+ +(?:model|KV|RS|compute|output) buffer size = +([\d.]+) MiB")
 USUAL = ("ctx_size=2048",)
+TEMPLATE = 60
+"""Tokens of the window that the chat template and a short reply may take."""
 
 
 def main() -> None:
@@ -37,7 +41,8 @@ def main() -> None:
             memory = estimate(model.headers, build(MemoryOptions, parsed(text)))
             total, resident = memory.total / 2**20, memory.resident / 2**20
             command = [sys.executable, "-m", "benchmarks.memory", "--measure", name, text]
-            ran = subprocess.run(command, check=True, capture_output=True, text=True)
+            prompt = text_of(name, memory.context_size - TEMPLATE)
+            ran = subprocess.run(command, check=True, capture_output=True, input=prompt)
             buffers, taken = map(float, ran.stdout.split())
             beside = f"{total:.1f} | {buffers:.1f} | {total / buffers:.3f}"
             beside += f" | {resident:.1f} | {taken:.1f} | {resident / taken:.3f}"
@@ -49,25 +54,31 @@ def parsed(text: str) -> dict[str, str]:
     return dict(part.split("=", 1) for part in text.split(","))
 
 
+def text_of(model: str, n_tokens: int) -> bytes:
+    """A text of so many tokens."""
+    command = [sys.executable, "-m", "llmcli", "tokenize", "-m", model, "--truncate", str(n_tokens)]
+    text = b"the cat sat on the mat and " * n_tokens
+    return subprocess.run(command, check=True, capture_output=True, input=text).stdout
+
+
 def measure(path: Path, text: str) -> None:
-    """Load a model, evaluate a prompt, and print MiB: llama.cpp's buffers, and what the process has taken."""
-    from llmcli.engine.llama.engine import LlamaEngine
-    from llmcli.engine.llama.library import log
-    from llmcli.settings.engine import EngineOptions
+    """Chat about stdin, and print MiB: llama.cpp's buffers, and the most that the process has taken."""
+    from llmcli.cli.console import Console
+    from llmcli.cli.main import main as llmcli
 
-    said: list[str] = []
-    log.sink = said.append
-    with LlamaEngine.load(path, build(EngineOptions, {"threads": "1", **parsed(text)})) as engine:
-        engine.ready([7 * at % 250 for at in range(engine.context_size - 1)])
-        taken = _resident()
-    buffers = sum(float(size) for size in BUFFER.findall("".join(said)))
-    print(buffers, taken)
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in parsed(text).items()]
+    said = BytesIO()
+    console = Console(sys.stdin.buffer, BytesIO(), said)
+    chat = ["chat", "--debug", "-m", str(path), "--chat-template", "chatml", "-n", "4", "--reserve", "4"]
+    if llmcli([*chat, *flags], console):
+        sys.exit(said.getvalue().decode())
+    print(sum(map(float, BUFFER.findall(said.getvalue().decode()))), most_taken())
 
 
-def _resident() -> float:
-    """MiB of this process in memory, as Linux has it."""
+def most_taken() -> float:
+    """MiB of this process that were in memory at once, as Linux has it."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
-    return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 if __name__ == "__main__":

@@ -3,8 +3,11 @@
 _llmcli() {
     local line=${COMP_LINE:0:COMP_POINT} command= word cur prev words= asked= files= flags= below=
     local -a typed
-    read -ra typed <<<"$line"
-    cur=; [[ $line == *[[:space:]] ]] || { cur=${typed[-1]}; unset 'typed[-1]'; }
+    local IFS=$' \t\n'
+    # Without -r: a backslash keeps a word together.
+    read -a typed <<<"$line"
+    if [[ $line == *[[:space:]] && $line != *\\[[:space:]] ]]; then cur=
+    else cur=${typed[-1]}; unset 'typed[-1]'; fi
     prev=${typed[-1]}
     for word in "${typed[@]:1}"; do
         case "$command $word" in
@@ -285,7 +288,7 @@ _llmcli() {
                 --color) flags= below= words='auto always never' ;;
             esac ;;
         'models show')
-            flags='--json -c --ctx-size -ngl --n-gpu-layers -b --batch-size -ub --ubatch-size -fa --flash-attn -ctk --cache-type-k -ctv --cache-type-v --swa-full --debug -q --quiet --color -h --help'
+            flags='--json -c --ctx-size -ngl --n-gpu-layers -b --batch-size -ub --ubatch-size -fa --flash-attn -ctk --cache-type-k -ctv --cache-type-v --swa-full -cmoe --cpu-moe --debug -q --quiet --color -h --help'
             case $prev in
                 -c|--ctx-size) flags= below= words=auto ;;
                 -ngl|--n-gpu-layers) flags= below= words='auto all' ;;
@@ -346,17 +349,25 @@ _llmcli() {
     esac
     [[ $flags && $cur == -* ]] && words=$flags asked= files=
     [[ $below && $cur != -* ]] && words=$below
-    [[ $asked ]] && words+=" $(_LLMCLI_NAMES=$asked "$1" 2>/dev/null)"
-    local IFS=$' \n'
     COMPREPLY=($(compgen -W "$words" -- "$cur"))
+    # Not by compgen -W: that runs a command which stands in a name.
+    local -a names=() places=()
+    [[ $asked ]] && mapfile -t names < <(_LLMCLI_NAMES=$asked "$1" 2>/dev/null)
     if [[ $files && $asked ]]; then
-        IFS=$'\n'
-        local found=($(compgen -d -- "$cur") $(compgen -f -X '!*.gguf' -- "$cur"))
-        [[ $found ]] && COMPREPLY+=("${found[@]}") && compopt -o filenames
+        mapfile -t places < <(compgen -d -- "$cur"; compgen -f -X '!*.gguf' -- "$cur")
+        COMPREPLY+=("${places[@]}")
     fi
     # bash takes : and = for the beginnings of words
     local head=${cur%"${cur##*[:=]}"}
     COMPREPLY=("${COMPREPLY[@]#"$head"}")
+    for word in "${names[@]}"; do
+        [[ $word == "$cur"* ]] || continue
+        word=${word#"$head"}
+        # readline quotes what it takes for the names of files, and nothing else
+        [[ $places ]] || printf -v word %q "$word"
+        COMPREPLY+=("$word")
+    done
+    [[ $places ]] && compopt -o filenames
     [[ $files || $COMPREPLY ]] || compopt +o default
 }
 

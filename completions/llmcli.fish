@@ -330,6 +330,7 @@ complete -c llmcli -n '__llmcli_at models show' -o fa -l flash-attn -x -a 'auto 
 complete -c llmcli -n '__llmcli_at models show' -o ctk -l cache-type-k -x -a 'f32 f16 bf16 q8_0 q4_0 q4_1 iq4_nl q5_0 q5_1' -d 'Type of the keys in the KV cache'
 complete -c llmcli -n '__llmcli_at models show' -o ctv -l cache-type-v -x -a 'f32 f16 bf16 q8_0 q4_0 q4_1 iq4_nl q5_0 q5_1' -d 'Type of the values in the KV cache; a quantized one needs flash attention'
 complete -c llmcli -n '__llmcli_at models show' -l swa-full -d 'Keep the full cache of a sliding-window model'
+complete -c llmcli -n '__llmcli_at models show' -o cmoe -l cpu-moe -d 'Keep the weights of a mixture of experts on the CPU'
 complete -c llmcli -n '__llmcli_at models show' -l debug -d 'Show tracebacks and all that llama.cpp says'
 complete -c llmcli -n '__llmcli_at models show' -s q -l quiet -d 'No notices on stderr'
 complete -c llmcli -n '__llmcli_at models show' -l color -x -a 'auto always never' -d 'Colours (NO_COLOR is honoured)'

@@ -29,6 +29,7 @@ class Shell:
     """A shell on a terminal, with llmcli's completion and some files."""
 
     def __init__(self, name: str, folder: Path) -> None:
+        self.folder = folder
         self.screen = pyte.Screen(200, 60)
         self.stream = pyte.ByteStream(self.screen)
         program = folder / "bin" / "llmcli"
@@ -36,7 +37,9 @@ class Shell:
         program.write_text(f'#!/bin/sh\nexec {sys.executable} -m llmcli "$@"\n')
         program.chmod(0o755)
         (folder / "config").mkdir()
-        (folder / "config" / "config.toml").write_text('[aliases]\n"small:1b" = "tiny"\n')
+        (folder / "config" / "config.toml").write_text(
+            '[aliases]\n"small:1b" = "tiny"\n"two words" = "tiny"\n"$(touch ran)" = "tiny"\n'
+        )
         (folder / "models").mkdir()
         (folder / "models" / "weights.gguf").touch()
         (folder / "questions.txt").touch()
@@ -103,6 +106,15 @@ def test_what_tab_does(shell: Shell) -> None:
         ("llmcli config set sampling.repeat-p", "llmcli config set sampling.repeat-penalty"),
     ]:
         shell.completes(typed, expected)
+
+
+def test_a_name_that_means_something_to_a_shell(shell: Shell) -> None:
+    """It is completed as one word, and what stands in it is not run: a file's name may come from anybody."""
+    shell.completes("llmcli chat -m two", "llmcli chat -m two\\ words")
+    shell.completes("llmcli chat -m two\\ w", "llmcli chat -m two\\ words")
+    shell.completes("llmcli chat -m \\$", "llmcli chat -m \\$\\(touch\\ ran\\)")
+    shell.completes("llmcli chat -m ", "touch")
+    assert not list(shell.folder.rglob("ran"))
 
 
 def test_the_scripts_are_fresh(monkeypatch: pytest.MonkeyPatch) -> None:

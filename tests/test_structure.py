@@ -44,6 +44,8 @@ HEAVY = {
     "httpx",
     "requests",
 }
+QUESTIONS = {"exists", "is_file", "is_dir"}
+"""pathlib's, which raise an error where something may not be looked at; `settings.there` has others."""
 LONGEST_FILE = 330
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
@@ -200,3 +202,17 @@ def test_the_changelog_knows_the_version() -> None:
     """The newest release in CHANGELOG.md is the package's version."""
     headings = re.findall(r"^## \[(\d[^\]]*)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
     assert headings[:1] == [__version__]
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_nothing_fails_because_it_asks_what_is_there(source: Path) -> None:
+    """Files are asked for by `settings.there`; the entries of a folder answer by themselves."""
+    asked = [
+        ast.unparse(call.func)
+        for call in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr in QUESTIONS
+        and ast.unparse(call.func.value) not in ("entry", "os.path")
+    ]
+    assert asked == []

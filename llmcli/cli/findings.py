@@ -23,6 +23,7 @@ from llmcli.models.names import locate
 from llmcli.settings.config import config_file
 from llmcli.settings.folders import cache_folder, config_folder, data_folder, state_folder
 from llmcli.settings.model import choose_model
+from llmcli.settings.there import exists, is_file, is_folder
 
 PACKAGES = (
     "llama-cpp-python",
@@ -69,7 +70,7 @@ def report(console: Console) -> dict[str, Any]:
         },
         "memory": {"available": available, "total": total},
         "folders": {
-            name: {"path": str(path), "exists": path.is_dir(), "writable": _is_writable(path)}
+            name: {"path": str(path), "exists": is_folder(path), "writable": _is_writable(path)}
             for name, path in _folders(console)
         },
         **_settings(console),
@@ -124,7 +125,7 @@ def _settings(console: Console) -> dict[str, Any]:
     path = choose_model(None, console.environ, configured, aliases).path
     with suppress(LlmcliError):  # a name that nothing is called by is shown as it is
         path = locate(str(path), console.environ, folders)
-    there = path.is_file()
+    there = is_file(path)
     model = {
         "path": str(path),
         "from": "LLMCLI_MODEL"
@@ -154,8 +155,8 @@ def _problems(report: dict[str, Any]) -> list[str]:
 
 def _is_writable(path: Path) -> bool:
     """Whether something can be written there, once the folder is made."""
-    there = next((folder for folder in (path, *path.parents) if folder.exists()), None)
-    return there is not None and there.is_dir() and os.access(there, os.W_OK)
+    there = next((folder for folder in (path, *path.parents) if exists(folder)), None)
+    return there is not None and is_folder(there) and os.access(there, os.W_OK)
 
 
 def _version(package: str) -> str | None:

@@ -31,12 +31,13 @@ def pull(
     into the hub's own cache, where other programs find it. Interrupted, it goes on where it was.
     HF_TOKEN opens private and gated repositories, HF_ENDPOINT names another hub.
     """
+    from llmcli.models.hub import parse_reference
     from llmcli.models.pull import pull as fetch
     from llmcli.render.data import to_json
     from llmcli.render.models import binary_size, choice_as_text, pulled_as_data
 
     def say(repository: Repository, variant: Variant) -> None:
-        console.note(choice_as_text(repository, variant, asked=":" in ref.removeprefix("https:")))
+        console.note(choice_as_text(repository, variant, asked=parse_reference(ref)[1] is not None))
 
     with _download_bar(console) as on_progress:
         pulled = fetch(ref, console.environ, on_choice=say, on_progress=on_progress)

@@ -23,9 +23,10 @@ def sessions(environ: Mapping[str, str]) -> Iterable[str]:
     """The names of saved conversations, the last one used first."""
     from llmcli.chat.store import Store
     from llmcli.settings.folders import sessions_file
+    from llmcli.settings.there import exists
 
     path = sessions_file(environ)
-    if not path.exists():
+    if not exists(path):
         return []
     with Store(path) as store:
         return store.names()

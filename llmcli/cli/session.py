@@ -13,6 +13,7 @@ from llmcli.errors import ModelError, StoreError, UsageError
 from llmcli.settings.engine import EngineOptions
 from llmcli.settings.folders import cache_folder
 from llmcli.settings.model import BUNDLED
+from llmcli.settings.there import is_file
 
 if TYPE_CHECKING:
     from llmcli.chat.snapshot import Snapshots
@@ -89,7 +90,7 @@ def model_of(flag: str | None, saved: Saved | None) -> str | None:
     """
     if flag is not None or saved is None or not saved.model:
         return flag
-    if saved.model != BUNDLED and not Path(saved.model).is_file():
+    if saved.model != BUNDLED and not is_file(Path(saved.model)):
         raise ModelError(
             f"the model of the session {saved.name!r} is gone: {saved.model}",
             hint="-m goes on with another one",

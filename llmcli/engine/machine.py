@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from llmcli.settings.there import exists
 
 WHEELS = "https://abetlen.github.io/llama-cpp-python/whl"
 """Where llama-cpp-python keeps wheels of builds for GPUs, a folder for each kind."""
@@ -17,7 +20,7 @@ BUILDS = {
     "Intel": ("Vulkan", "vulkan", "-DGGML_VULKAN=on"),
     "Apple": ("Metal", "metal", "-DGGML_METAL=on"),
 }
-"""For each maker of GPUs: the kind of build, its folder of wheels, and how to build it."""
+"""For each maker of GPUs, the fastest first: the kind of build, its folder of wheels, and how to build it."""
 
 FEATURES = {
     "avx": "AVX",
@@ -55,26 +58,49 @@ def gpus(sysfs: Path = Path("/sys"), *, ask_driver: bool = True) -> list[Gpu]:
         if maker and not (maker == "NVIDIA" and any(gpu.maker == maker for gpu in found)):
             memory = _text(card / "mem_info_vram_total")
             found.append(Gpu(maker, f"{maker} GPU", int(memory) if memory.isdecimal() else None))
-    if not any(gpu.maker == "NVIDIA" for gpu in found) and Path("/dev/nvidiactl").exists():
+    if not any(gpu.maker == "NVIDIA" for gpu in found) and exists(Path("/dev/nvidiactl")):
         found.append(Gpu("NVIDIA", "NVIDIA GPU"))
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         found.append(Gpu("Apple", "Apple GPU"))
     return found
 
 
-def memory(meminfo: Path = Path("/proc/meminfo")) -> tuple[int, int]:
-    """Bytes of memory: those that can be had without swapping, and all; 0 where the system is silent."""
+def memory(meminfo: Path = Path("/proc/meminfo"), cgroup: Path = Path("/sys/fs/cgroup")) -> tuple[int, int]:
+    """Bytes of memory that this process can have: without swapping, and at most.
+
+    No more than a cgroup allows; 0 where the system is silent.
+    """
     rows = {}
     for line in _text(meminfo).splitlines():
         name, _, value = line.partition(":")
         if value.strip().removesuffix(" kB").isdecimal():
             rows[name] = int(value.split()[0]) * 1024
-    return rows.get("MemAvailable", 0), rows.get("MemTotal", 0)
+    available, total = rows.get("MemAvailable", 0), rows.get("MemTotal", 0) or _installed()
+    allowed = cgroup_memory(cgroup)
+    return (min(available, allowed), min(total, allowed)) if allowed else (available, total)
+
+
+def cgroup_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """The bytes of memory that a cgroup allows, of version 2 or 1; 0 without a limit."""
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        if (limit := _text(cgroup / name)).isdecimal():  # else no such file, or "max"
+            return int(limit)
+    return 0
+
+
+def _installed() -> int:
+    """All memory where the system has no /proc/meminfo, as macOS; 0 where it does not tell either."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 0
 
 
 def way_to_a_gpu_build(found: Sequence[Gpu], version: str) -> str:
     """How to get a build of llama-cpp-python for this machine's GPU; for NVIDIA's where none is known."""
-    kind, folder, flag = BUILDS[found[0].maker if found else "NVIDIA"]
+    makers = {gpu.maker for gpu in found}
+    # Beside an integrated GPU, the other one is meant.
+    kind, folder, flag = next((build for maker, build in BUILDS.items() if maker in makers), BUILDS["NVIDIA"])
     install = "pip install --force-reinstall --no-deps"
     return (
         f"a build for {kind}: {install} llama-cpp-python=={version} --extra-index-url {WHEELS}/{folder}; "

@@ -46,6 +46,12 @@ _LONGEST_NAME = 63
 _MOST_DIMENSIONS = 4
 _INT64_MAX = (1 << 63) - 1
 
+_HINTS = {
+    1: "Convert the model again.",
+    **dict.fromkeys(range(4, 100), "Is llmcli up to date? The file may be newer than it."),
+}
+"""What to do about a version that is not read."""
+
 _SCALARS = {number: struct.Struct(f"<{code}") for number, code in types.SCALARS.items()}
 
 
@@ -179,7 +185,7 @@ def preamble(cursor: Cursor) -> tuple[int, int, int]:
     if version not in (2, 3):
         raise GgufError(
             f"{path}: GGUF version {version} is not supported, only 2 and 3 are",
-            hint="Convert the model again." if version == 1 else AGAIN,
+            hint=_HINTS.get(version, AGAIN),
         )
     n_tensors, n_entries = cursor.number(U64), cursor.number(U64)
     # The smallest tensor takes 24 bytes of the header, the smallest metadata entry 14.

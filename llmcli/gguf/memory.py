@@ -20,8 +20,8 @@ from llmcli.settings.memory import MemoryOptions
 PAD = 256
 """Windows are of so many tokens, or a multiple."""
 
-PROCESS, PER_TOKEN, PER_MERGE = 48 << 20, 344, 60
-"""Bytes."""
+PROCESS, PER_TOKEN, PER_MERGE = 53 << 20, 344, 60
+"""Bytes of a chat around its model, and for each token and merge of the vocabulary."""
 
 SLIDING = {
     **dict.fromkeys(("gemma2", "gpt-oss"), (2, False)),
@@ -34,6 +34,10 @@ SLIDING = {
 """Of how many layers one sees the whole window, and whether it is the first of them, not the last."""
 
 _BYTES = {kind.name.lower(): kind.n_bytes / kind.block for kind in TENSOR_TYPES.values()}
+EXPERTS = r"ffn_(up|down|gate|gate_up)_(ch|)exps"
+"""The tensors of a mixture of experts, by name, as llama.cpp's own `--cpu-moe` finds them."""
+
+_EXPERTS = re.compile(EXPERTS)
 _LAYER = re.compile(r"blk\.(\d+)\.(.+)")
 
 
@@ -43,6 +47,8 @@ class Layer:
 
     weights: int
     """Bytes."""
+    experts: int
+    """Bytes of them that belong to a mixture of experts."""
     key_width: int
     """Numbers a token in the cache; 0 where the layer does not look back."""
     value_width: int
@@ -58,7 +64,7 @@ class Memory:
 
     context_size: int
     layers: tuple[int, ...]
-    """Of each layer: its weights, what it caches, its state."""
+    """What of each layer a device would hold: its weights, what it caches, its state."""
     output: int
     """The output's weights."""
     weights: int
@@ -107,7 +113,10 @@ def estimate(headers: Sequence[Header], options: MemoryOptions) -> Memory:
         metadata, tensors, sorted(windows), n_tokens, flash=options.flash_attn != "off"
     )
     state = sum(layer.state for layer in layers)
-    each = [layer.weights + layer.state + cache for layer, cache in zip(layers, caches, strict=True)]
+    each = [
+        layer.weights - (layer.experts if options.cpu_moe else 0) + layer.state + cache
+        for layer, cache in zip(layers, caches, strict=True)
+    ]
     output = _output_weights(tensors)
     wanted = {"auto": 0, "all": len(layers) + 1}.get(str(options.n_gpu_layers), options.n_gpu_layers)
     n_offloaded = min(int(wanted), len(layers) + 1)
@@ -134,6 +143,7 @@ def _layers(metadata: Mapping[str, MetadataValue], tensors: Sequence[TensorInfo]
     return [
         Layer(
             sum(tensor.n_bytes or 0 for tensor in parts.values()),
+            sum(tensor.n_bytes or 0 for name, tensor in parts.items() if _EXPERTS.match(name)),
             *_cache_widths(metadata, parts),
             _slides(metadata, number),
             _state(metadata, parts),
@@ -181,7 +191,7 @@ def _state(metadata: Mapping[str, MetadataValue], parts: Mapping[str, TensorInfo
         shifts = _figure(metadata, "token_shift_count") or 2
         return 4 * width * (shifts + _figure(metadata, "wkv.head_size"))
     if any(name.startswith("shortconv.") for name in parts):
-        return 4 * width * (_figure(metadata, "shortconv.l_cache") - 1)
+        return 4 * width * max(0, _figure(metadata, "shortconv.l_cache") - 1)
     if not any(name.startswith("ssm_") for name in parts):
         return 0
     inner, size = _figure(metadata, "ssm.inner_size"), _figure(metadata, "ssm.state_size")
@@ -202,7 +212,8 @@ def _compute(
     They are as large as a layer needs them or the output, whichever is more.
 
     The output needs the logits of every token; a layer its attention mask and what the feed-forward holds.
-    Without flash attention every head's scores over the whole window come on top.
+    Without flash attention every head's scores over the whole window come on top, and outside of the buffers,
+    where the CPU multiplies them with the values, a copy of them as 16-bit numbers.
     """
     width = _figure(metadata, "embedding_length")
     experts = _figure(metadata, "expert_used_count") or 1
@@ -217,9 +228,11 @@ def _compute(
             widest = max(widest, _rows(tensor))
     masks = (2 if flash else 4) * sum(windows)
     layer = masks + 4 * max(3 * width + 3 * inner, 4 * width + 2 * widest)
-    if not flash and windows:
-        layer = max(layer, masks + 4 * (5 * width + windows[-1] * _figure(metadata, "attention.head_count")))
-    return n_tokens * max(layer, 4 * (vocabulary + 2 * width)), n_tokens * layer + 4 * vocabulary
+    scores = windows[-1] * _figure(metadata, "attention.head_count") if windows and not flash else 0
+    if scores:
+        layer = max(layer, masks + 4 * (5 * width + scores))
+    touched = n_tokens * (layer + 2 * scores) + 4 * vocabulary
+    return n_tokens * max(layer, 4 * (vocabulary + 2 * width)), touched
 
 
 def _surroundings(metadata: Mapping[str, MetadataValue]) -> int:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmcli.gguf.parts import PART
+from llmcli.gguf.parts import part_in
 
 DEEPEST = 8
 """Folders within folders; a store needs five."""
@@ -37,6 +38,8 @@ class Found:
     """Bytes of all files."""
     is_whole: bool = False
     """Whether the store itself makes sure that no file is cut short."""
+    full_names: tuple[str, ...] = ()
+    """``owner/repo:FILE``, also with the file's folder: what names it whatever else lies beside it."""
 
     @property
     def path(self) -> Path:
@@ -56,10 +59,15 @@ class LeftOut:
 class Group:
     """A model's files, before it has a name."""
 
-    stem: str
-    """The name of the file, without the number of the part and the ending."""
+    place: str
+    """Where it lies below the folder that was searched: ``sub/Model-Q8_0``, without part and ending."""
     files: tuple[Path, ...]
     size: int
+
+    @property
+    def stem(self) -> str:
+        """The name of the file, without the number of the part and the ending."""
+        return self.place.rpartition("/")[2]
 
     @property
     def quantization(self) -> str | None:
@@ -85,19 +93,19 @@ def groups(folder: Path) -> Iterator[Group | LeftOut]:
             yield found
             continue
         path, size = found
-        part = PART.fullmatch(path.name)
+        part = part_in(path.name)
         if part is None:
-            yield Group(path.name[: -len(".gguf")], (path,), size)
+            yield Group(_place(path, folder, path.name[: -len(".gguf")]), (path,), size)
         else:
-            key = (path.parent, part["stem"], int(part["count"]))
-            parts.setdefault(key, {})[int(part["number"])] = found
+            parts.setdefault((path.parent, part.stem, part.count), {})[part.number] = found
     for (parent, stem, count), have in parts.items():
         missing = next((n for n in range(1, count + 1) if n not in have), None)
-        if missing is None and len(have) == count:
+        if missing is None:
             ordered = [have[number] for number in sorted(have)]
-            yield Group(stem, tuple(path for path, _ in ordered), sum(size for _, size in ordered))
+            files, sizes = zip(*ordered, strict=True)
+            yield Group(_place(files[0], folder, stem), files, sum(sizes))
         else:
-            yield LeftOut(parent / f"{stem}.gguf", f"part {missing or max(have)} of {count} is missing")
+            yield LeftOut(parent / f"{stem}.gguf", f"part {missing} of {count} is missing")
 
 
 def gguf_files(folder: Path) -> Iterator[tuple[Path, int] | LeftOut]:
@@ -115,6 +123,9 @@ def gguf_files(folder: Path) -> Iterator[tuple[Path, int] | LeftOut]:
             seen.add((there.st_dev, there.st_ino))
             with os.scandir(folder) as scanned:
                 entries = sorted(scanned, key=lambda entry: entry.name)
+        except FileNotFoundError:
+            yield LeftOut(folder, "no such folder")
+            return
         except (OSError, ValueError) as error:
             yield LeftOut(folder, reason_of(error))
             return
@@ -143,15 +154,35 @@ def reason_of(error: Exception) -> str:
 def named(repo: str, siblings: Sequence[Group]) -> Iterator[tuple[str, Group]]:
     """The models of one repository, each with its name.
 
-    `owner/repo:QUANT` where that tells them apart, else `owner/repo:FILE`; the repository's own where there
-    is but one and its file names no quantization.
+    `owner/repo:QUANT` where that tells them apart, else `owner/repo:FILE`, the folder before the file if
+    need be; the repository's own where there is but one and its file names no quantization.
     """
-    tags = [group.quantization or "" for group in siblings]
-    for tag, group in zip(tags, siblings, strict=True):
-        if not tag and len(siblings) == 1:
-            yield repo, group
-        else:
-            yield f"{repo}:{tag if tags.count(tag) == 1 and tag else group.stem}", group
+    if len(siblings) == 1 and not siblings[0].quantization:
+        yield repo, siblings[0]
+        return
+    labels = distinct([group.place for group in siblings], [group.quantization for group in siblings])
+    for label, group in zip(labels, siblings, strict=True):
+        yield f"{repo}:{label}", group
+
+
+def distinct(places: Sequence[str], quantizations: Sequence[str | None] = ()) -> list[str]:
+    """For each file the first of these that no other has: its quantization, its name, its place.
+
+    >>> distinct(["a/Model-Q8_0", "a/Model-F16", "b/Model-F16"], ["Q8_0", "F16", "F16"])
+    ['Q8_0', 'a/Model-F16', 'b/Model-F16']
+    """
+    names = [place.rpartition("/")[2] for place in places]
+    levels: list[Sequence[str | None]] = [quantizations or [None] * len(places), names]
+    counts = [Counter(level) for level in levels]
+    found = []
+    for number, place in enumerate(places):
+        choices = ((level[number], count) for level, count in zip(levels, counts, strict=True))
+        found.append(next((label for label, count in choices if label and count[label] == 1), place))
+    return found
+
+
+def _place(path: Path, folder: Path, stem: str) -> str:
+    return (path.relative_to(folder).parent / stem).as_posix()
 
 
 def _file(path: Path, entry: os.DirEntry[str]) -> tuple[Path, int] | LeftOut:

@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from llmcli.errors import LlmcliError, ModelError, UsageError
 
 DEFAULT_ENDPOINT = "https://huggingface.co"
 REFERENCE = re.compile(
-    r"(?:https?://)?(?:hf\.co/|huggingface\.co/)?(?P<repo>[^/:\s]+/[^/:\s]+)(?::(?P<tag>[^/:\s]+))?"
+    r"(?:https?://)?(?:hf\.co/|huggingface\.co/)?(?P<repo>[^/:\s]+/[^/:\s]+)(?::(?P<tag>[^:\s]+))?"
 )
 NAME = re.compile(r"\w(?:[\w.-]*\w)?", re.A)
 SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -57,13 +58,27 @@ class Hub:
     def of(cls, environ: Mapping[str, str]) -> Hub:
         """By HF_ENDPOINT, HF_TOKEN and HF_HUB_DOWNLOAD_TIMEOUT. Raises UsageError for one that can't be."""
         endpoint = (environ.get("HF_ENDPOINT") or DEFAULT_ENDPOINT).rstrip("/")
-        if urlsplit(endpoint).scheme not in ("http", "https"):
-            raise UsageError(f"HF_ENDPOINT {endpoint}: must be an address that begins with https://")
+        if not _is_address(endpoint):
+            # Not quoted: it may hold a password.
+            raise UsageError("HF_ENDPOINT: must be an address that begins with https://")
+        token = (environ.get("HF_TOKEN") or "").strip()
+        if not (token.isascii() and token.isprintable()):
+            raise UsageError("HF_TOKEN: holds characters that no token has", hint="copy the token once more")
         try:
             patience = int(environ.get("HF_HUB_DOWNLOAD_TIMEOUT") or 0) or PATIENCE
         except ValueError:
             raise UsageError("HF_HUB_DOWNLOAD_TIMEOUT: must be a whole number of seconds") from None
-        return cls(endpoint, (environ.get("HF_TOKEN") or "").strip() or None, patience)
+        return cls(endpoint, token or None, patience)
+
+    @property
+    def host(self) -> str:
+        """The host, with the port; without a name and password that the endpoint may hold."""
+        return urlsplit(self.endpoint).netloc.rpartition("@")[2]
+
+    @property
+    def address(self) -> str:
+        """The endpoint, without that name and password."""
+        return f"{urlsplit(self.endpoint).scheme}://{self.host}{urlsplit(self.endpoint).path}"
 
     def repository(self, name: str) -> Repository:
         """What a repository holds. Raises ModelError where it can't be had."""
@@ -74,14 +89,11 @@ class Hub:
         with translated(self, name):
             api = HfApi(endpoint=self.endpoint, token=self.token)
             info = api.model_info(name, files_metadata=True, timeout=self.patience)
-        files = tuple(
-            HubFile(file.rfilename, file.size or 0, file.lfs.sha256)
-            for file in info.siblings or ()
-            if file.lfs is not None and SHA256.fullmatch(file.lfs.sha256) and _stays_inside(file.rfilename)
-        )
-        if not COMMIT.fullmatch(info.sha or ""):
-            raise ModelError(f"{_host(self)} does not answer as a Hugging Face hub", hint="check HF_ENDPOINT")
-        return Repository(name, str(info.sha), files)
+            if not COMMIT.fullmatch(info.sha or ""):
+                raise ValueError("no commit")
+            files = (_described(file.rfilename, file.size, file.lfs) for file in info.siblings or ())
+            by_name = {file.name: file for file in files if file is not None}
+        return Repository(name, str(info.sha), tuple(by_name.values()))
 
 
 def parse_reference(reference: str) -> tuple[str, str | None]:
@@ -114,7 +126,7 @@ def translated(hub: Hub, repo: str) -> Iterator[None]:
     except errors.GatedRepoError:
         error = ModelError(
             f"{repo} is gated: its owner lets you in first",
-            hint=f"ask for access at {hub.endpoint}/{repo}, then set HF_TOKEN to your token",
+            hint=f"ask for access at {hub.address}/{repo}, then set HF_TOKEN to your token",
         )
     except errors.RepositoryNotFoundError:
         error = ModelError(
@@ -127,16 +139,18 @@ def translated(hub: Hub, repo: str) -> Iterator[None]:
         error = ModelError(f"{repo} can't be fetched: HF_HUB_OFFLINE is set", hint="unset it")
     except httpx2.TimeoutException:
         error = ModelError(
-            f"{_host(hub)} does not answer", hint="try again; what has arrived of a file is kept"
+            f"{hub.host} does not answer", hint="try again; what has arrived of a file is kept"
         )
     except (httpx2.HTTPError, httpx2.InvalidURL):
         error = ModelError(
-            f"{_host(hub)} can't be reached, or broke off",
+            f"{hub.host} can't be reached, or broke off",
             hint="check the network, HF_ENDPOINT and proxies; what has arrived of a file is kept",
         )
-    except (ValueError, KeyError, TypeError):
+    except errors.HFValidationError:
+        error = ModelError(f"{repo} is no name that a repository may have", hint="check the name")
+    except (ValueError, KeyError, TypeError, RecursionError):
         # What the client raises where an answer is no JSON, or not of the hub's kind.
-        error = ModelError(f"{_host(hub)} does not answer as a Hugging Face hub", hint="check HF_ENDPOINT")
+        error = ModelError(f"{hub.host} does not answer as a Hugging Face hub", hint="check HF_ENDPOINT")
     else:
         return
     raise error from None
@@ -157,10 +171,26 @@ def _refused(repo: str, status: int, wait: str | None) -> ModelError:
     return ModelError(f"the hub answers with an error ({status})", hint="try again later")
 
 
-def _host(hub: Hub) -> str:
-    return urlsplit(hub.endpoint).netloc.rpartition("@")[2] or hub.endpoint
+def _is_address(endpoint: str) -> bool:
+    try:
+        parts = urlsplit(endpoint)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def _described(name: Any, size: Any, lfs: Any) -> HubFile | None:
+    """A file by what the hub says of it; None for a small one, and for one that is described as none can be.
+
+    Raises TypeError where the hash is no text.
+    """
+    if lfs is None or not isinstance(name, str) or not isinstance(size, int):
+        return None
+    is_one = size > 0 and SHA256.fullmatch(lfs.sha256) and _stays_inside(name)
+    return HubFile(name, size, lfs.sha256) if is_one else None
 
 
 def _stays_inside(name: str) -> bool:
-    """Whether a file's name leads nowhere but into its repository."""
-    return "\\" not in name and all(part not in ("", ".", "..") for part in name.split("/"))
+    """Whether a file's name leads nowhere but into its repository, and can be shown as it is."""
+    parts = name.split("/")
+    return name.isprintable() and "\\" not in name and all(part not in ("", ".", "..") for part in parts)

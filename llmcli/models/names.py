@@ -52,11 +52,16 @@ def choose(reference: str, models: Sequence[Found]) -> Found:
     """
     asked = reference.casefold()
     by_name: dict[str, Found] = {}
+    by_full_name: dict[str, Found] = {}
     for model in models:
         by_name.setdefault(model.name.casefold(), model)
+        for full_name in model.full_names:
+            by_full_name.setdefault(full_name.casefold(), model)
     for name in (asked, f"{asked}:latest"):
         if name in by_name:
             return by_name[name]
+    if asked in by_full_name:
+        return by_full_name[asked]
     fits = [model for name, model in by_name.items() if asked in name]
     if len(fits) == 1:
         return fits[0]

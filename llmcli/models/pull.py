@@ -21,6 +21,7 @@ from llmcli.models.hub import Hub, HubFile, Repository, parse_reference, transla
 from llmcli.models.pulled import remember
 from llmcli.models.sources import hub_folder
 from llmcli.models.variants import Variant, choose
+from llmcli.settings.there import exists, is_file
 
 if TYPE_CHECKING:
     from hashlib import _Hash
@@ -87,7 +88,12 @@ def _pull(
 ) -> Pulled:
     blobs = folder / "blobs"
     blobs.mkdir(parents=True, exist_ok=True)
-    missing = [file for file in variant.files if not _is_there(blobs, file)]
+    snapshot = folder / "snapshots" / repository.commit
+    missing = [
+        file
+        for file in variant.files
+        if not (_is_whole(blobs / file.sha256, file) or _is_whole(snapshot / file.name, file))
+    ]
     _check_space(blobs, missing)
     downloaded = 0
     before = sum(file.size for file in variant.files) - sum(file.size for file in missing)
@@ -100,9 +106,8 @@ def _pull(
 
             downloaded += _fetch(hub, repository, file, blobs, tell)
             before += file.size
-    snapshot = folder / "snapshots" / repository.commit
     links = tuple(snapshot / file.name for file in variant.files)
-    new = [link for link in links if not link.exists()]
+    new = [link for link in links if not exists(link)]
     for file, link in zip(variant.files, links, strict=True):
         _link(blobs / file.sha256, link)
     main = folder / "refs" / "main"
@@ -114,9 +119,8 @@ def _pull(
     return Pulled(name, repository, variant, links, downloaded)
 
 
-def _is_there(blobs: Path, file: HubFile) -> bool:
-    blob = blobs / file.sha256
-    return blob.is_file() and blob.stat().st_size == file.size
+def _is_whole(path: Path, file: HubFile) -> bool:
+    return is_file(path) and path.stat().st_size == file.size
 
 
 def _check_space(blobs: Path, missing: list[HubFile]) -> None:
@@ -129,7 +133,7 @@ def _check_space(blobs: Path, missing: list[HubFile]) -> None:
                 hint="fetch it with huggingface_hub's own program, 'hf download'; llmcli finds it then",
             )
         part = _part(blobs, file)
-        needed += max(0, file.size - (part.stat().st_size if part.is_file() else 0))
+        needed += max(0, file.size - (part.stat().st_size if is_file(part) else 0))
     free = shutil.disk_usage(blobs).free
     if needed > free:
         raise FileError(
@@ -149,7 +153,7 @@ def _fetch(hub: Hub, repository: Repository, file: HubFile, blobs: Path, tell: C
     locks = blobs.parent.parent / ".locks" / blobs.parent.name
     locks.mkdir(parents=True, exist_ok=True)
     with WeakFileLock(locks / f"{file.sha256}.lock"):
-        if _is_there(blobs, file):  # another process was faster
+        if _is_whole(blobs / file.sha256, file):  # another process was faster
             return 0
         part = _part(blobs, file)
         with part.open("ab+") as target:
@@ -257,12 +261,12 @@ def _stream(hub: Hub, repository: Repository, received: _Received) -> Iterator[b
 
 
 def _link(blob: Path, link: Path) -> None:
-    """Give a blob its file's name in a snapshot: by a link, or by a copy where links can't be."""
-    if link.exists():
+    """Give a blob its file's name in a snapshot: by a link, or where links can't be, in the blob's place."""
+    if exists(link):
         return
     link.parent.mkdir(parents=True, exist_ok=True)
     link.unlink(missing_ok=True)
     try:
         link.symlink_to(os.path.relpath(blob, link.parent))
     except OSError:
-        shutil.copyfile(blob, link)
+        blob.replace(link)

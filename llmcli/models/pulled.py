@@ -37,8 +37,9 @@ def recorded(environ: Mapping[str, str]) -> set[str]:
 def check_ours(model: Found, environ: Mapping[str, str]) -> None:
     """Raise ModelError unless the model lies in llmcli's own folder or was pulled by it."""
     ours = recorded(environ)
-    own = own_models(environ)
-    if not all(str(file) in ours or file.is_relative_to(own) for file in model.files):
+    own = own_models(environ).resolve()
+    # A folder in ours may be a link to somebody else's.
+    if not all(str(file) in ours or file.parent.resolve().is_relative_to(own) for file in model.files):
         raise ModelError(
             f"{model.name} was not pulled by llmcli, so it stays: {model.path}",
             hint=OTHERS.get(model.source, "remove the file yourself if you mean to"),
@@ -63,18 +64,24 @@ def remove(model: Found, environ: Mapping[str, str]) -> int:
 
 
 def _remove(file: Path) -> int:
-    """Remove a file; of a link into the hub's cache, what it leads to, and folders that are empty then."""
+    """Remove a file; of a link into the hub's cache, what it leads to, and folders that are empty then.
+
+    Bytes that another name leads to are not free then: where any other link leads stays.
+    """
     blob = file.resolve()
     is_link = file.is_symlink()
-    size = blob.stat().st_size
+    there = blob.stat()
+    size = there.st_size if there.st_nlink == 1 else 0
     file.unlink()
     repository = next((folder for folder in file.parents if folder.name.startswith("models--")), None)
     if repository is None or not is_link:
-        return size
+        return 0 if is_link else size
     if any(other.resolve() == blob for other in (repository / "snapshots").rglob("*") if other.is_symlink()):
         return 0
     if blob.parent == (repository / "blobs").resolve():
         blob.unlink()
+    else:
+        size = 0
     for folder in file.parents:
         if folder == repository or any(folder.iterdir()):
             break

@@ -6,6 +6,7 @@ Each yields what it finds and what it leaves out, and none of them reads a GGUF 
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,15 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from llmcli.models.found import Found, Group, LeftOut, groups, named, reason_of
+from llmcli.models.found import Found, Group, LeftOut, distinct, groups, named, reason_of
 from llmcli.settings.folders import data_folder, home_folder
 from llmcli.settings.model import BUNDLED, BUNDLED_FILE
+from llmcli.settings.there import is_file, is_folder
 
 Findings = Iterator[Found | LeftOut]
 
 DIGEST = re.compile(r"sha256[:-][0-9a-f]{64}")
 OLLAMA_MODEL = "application/vnd.ollama.image.model"
 OLLAMA_REGISTRY = "registry.ollama.ai"
+
+DEPTH_OF_MANIFESTS = 3
+"""Folders above a manifest: registry, namespace, model."""
+
+LARGEST_NOTE = 1 << 20
+"""Bytes of a manifest or a setting; what is larger is none."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +52,7 @@ class Places:
 
 def bundled(_places: Places) -> Findings:
     """The model that ships with llmcli."""
-    if BUNDLED_FILE.is_file():
+    if is_file(BUNDLED_FILE):
         size = BUNDLED_FILE.stat().st_size
         yield Found(BUNDLED, "llmcli", (BUNDLED_FILE,), size, is_whole=True)
 
@@ -87,31 +95,30 @@ def llama_cpp(places: Places) -> Findings:
         else:
             loose.append(found)
     for repo, siblings in by_repo.items():
-        yield from (_found(name, "llama.cpp", group) for name, group in named(repo, siblings))
-    yield from (_found(group.stem, "llama.cpp", group) for group in loose)
+        yield from _of_repository(repo, siblings, "llama.cpp")
+    yield from _loose(loose, "llama.cpp")
 
 
 def lm_studio(places: Places) -> Findings:
     """LM Studio's folder: `publisher/model/FILE`."""
     homes = [places.home / ".lmstudio", places.home / ".cache" / "lm-studio"]
-    try:
-        pointer = (places.home / ".lmstudio-home-pointer").read_text(encoding="utf-8").strip()
+    if pointer := _text(places.home / ".lmstudio-home-pointer").strip():
         homes.insert(0, Path(pointer))
-    except (OSError, ValueError):
-        pass
     moved = (_json_object(home / "settings.json").get("downloadsFolder") for home in homes)
     folders = [Path(folder) for folder in moved if isinstance(folder, str)]
     for folder in dict.fromkeys([*folders, *(home / "models" for home in homes)]):
         by_repo: dict[str, list[Group]] = {}
-        for found in groups(folder) if folder.is_dir() else ():
+        for found in groups(folder) if is_folder(folder) else ():
             if isinstance(found, LeftOut):
                 yield found
                 continue
             repo = found.files[0].parent.relative_to(folder).as_posix()
             by_repo.setdefault(repo, []).append(found)
         for repo, siblings in by_repo.items():
-            names = named(repo, siblings) if repo != "." else ((group.stem, group) for group in siblings)
-            yield from (_found(name, "lmstudio", group) for name, group in names)
+            if repo == ".":
+                yield from _loose(siblings, "lmstudio")
+            else:
+                yield from _of_repository(repo, siblings, "lmstudio")
 
 
 def ollama(places: Places) -> Findings:
@@ -120,7 +127,10 @@ def ollama(places: Places) -> Findings:
     service = Path("/usr/share/ollama/.ollama/models")
     for folder in [chosen] if chosen else [places.home / ".ollama" / "models", service]:
         manifests = folder / "manifests"
-        for manifest in _children(manifests, "*/*/*/*"):
+        for manifest in _manifests(manifests):
+            if isinstance(manifest, LeftOut):
+                yield manifest
+                continue
             registry, namespace, model, tag = manifest.relative_to(manifests).parts
             name = f"{registry}/{namespace}/{model}:{tag}"
             name = name.removeprefix(f"{OLLAMA_REGISTRY}/").removeprefix("library/")
@@ -170,10 +180,8 @@ def _repositories(folder: Path, source: str) -> Findings:
                 if isinstance(found, LeftOut):
                     yield found
                 else:
-                    file = found.files[0].relative_to(snapshot).as_posix()
-                    newest.setdefault(file, found)
-        for name, group in named(repo, list(newest.values())):
-            yield _found(name, source, group, is_whole=all(path.is_symlink() for path in group.files))
+                    newest.setdefault(found.place, found)
+        yield from _of_repository(repo, list(newest.values()), source, in_snapshots=True)
         if newest:
             for blob in _children(repository / "blobs", "*.incomplete"):
                 yield LeftOut(blob, "a half download")
@@ -181,10 +189,7 @@ def _repositories(folder: Path, source: str) -> Findings:
 
 def _snapshots(repository: Path) -> list[Path]:
     """The snapshots of a repository, the one of its main branch first, then the newest."""
-    try:
-        main = (repository / "refs" / "main").read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        main = ""
+    main = _text(repository / "refs" / "main").strip()
     snapshots = _children(repository / "snapshots", "*")
     return sorted(snapshots, key=lambda path: (path.name != main, -_changed(path)))
 
@@ -197,22 +202,40 @@ def _changed(path: Path) -> float:
 
 
 def _by_file_name(folder: Path, source: str, *, must_exist: bool = False) -> Findings:
-    if not must_exist and not folder.is_dir():
+    if not must_exist and not is_folder(folder):
         return
+    loose = []
     for found in groups(folder):
-        yield found if isinstance(found, LeftOut) else _found(found.stem, source, found)
+        if isinstance(found, LeftOut):
+            yield found
+        else:
+            loose.append(found)
+    yield from _loose(loose, source)
 
 
 def _files_here(folder: Path) -> Iterator[Group | LeftOut]:
     """The models that lie in a folder itself."""
-    for found in groups(folder) if folder.is_dir() else ():
+    for found in groups(folder) if is_folder(folder) else ():
         path = found.path if isinstance(found, LeftOut) else found.files[0]
         if path.parent == folder:
             yield found
 
 
-def _found(name: str, source: str, group: Group, *, is_whole: bool = False) -> Found:
-    return Found(name, source, group.files, group.size, is_whole)
+def _of_repository(
+    repo: str, siblings: Sequence[Group], source: str, *, in_snapshots: bool = False
+) -> Iterator[Found]:
+    """The models of one repository. A link in a snapshot stands for a file that came whole."""
+    for name, group in named(repo, siblings):
+        is_whole = in_snapshots and all(path.is_symlink() for path in group.files)
+        full_names = (f"{repo}:{group.stem}", f"{repo}:{group.place}")
+        yield Found(name, source, group.files, group.size, is_whole, full_names)
+
+
+def _loose(siblings: Sequence[Group], source: str) -> Iterator[Found]:
+    """Models of no repository, by their files' names."""
+    names = distinct([group.place for group in siblings])
+    for name, group in zip(names, siblings, strict=True):
+        yield Found(name, source, group.files, group.size)
 
 
 def _weights(layers: Sequence[Any]) -> dict[str, Any] | None:
@@ -225,6 +248,19 @@ def _weights(layers: Sequence[Any]) -> dict[str, Any] | None:
         and DIGEST.fullmatch(str(layer.get("digest")))
     ]
     return models[0] if len(models) == 1 else None
+
+
+def _manifests(folder: Path) -> Iterator[Path | LeftOut]:
+    """The files four folders down, and the folders that can't be read: the store may be a service's."""
+    problems: list[OSError] = []
+    for parent, folders, files in os.walk(folder, onerror=problems.append):
+        folders.sort()
+        if len(Path(parent).relative_to(folder).parts) == DEPTH_OF_MANIFESTS:
+            folders.clear()
+            yield from (Path(parent, file) for file in sorted(files))
+    for problem in problems:
+        if not isinstance(problem, FileNotFoundError):
+            yield LeftOut(Path(problem.filename), reason_of(problem))
 
 
 def _blob(blob: Path, name: str, size: object) -> Found | LeftOut:
@@ -256,7 +292,18 @@ def _children(folder: Path, pattern: str) -> list[Path]:
 def _json_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file; an empty one where there is none."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        data = json.loads(_text(path))
+    except (ValueError, RecursionError):
         return {}
     return data if isinstance(data, dict) else {}
+
+
+def _text(path: Path) -> str:
+    """The text of a file in which a program writes down what it has; empty where there is none."""
+    try:
+        # Asked before opening: to open a FIFO waits for its writer.
+        if not is_file(path) or path.stat().st_size > LARGEST_NOTE:
+            return ""
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return ""

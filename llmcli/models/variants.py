@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from llmcli.errors import ModelError
-from llmcli.gguf.parts import PART
-from llmcli.models.found import quantization_in
+from llmcli.gguf.parts import part_in
+from llmcli.models.found import distinct, quantization_in
 from llmcli.models.hub import HubFile, Repository
 
 PREFERRED = (
@@ -24,8 +24,9 @@ class Variant:
     """A model of a repository: the files that belong together."""
 
     tag: str
-    """What stands behind the colon of its name: the quantization, or the file's name."""
+    """What stands behind the colon of its name: the quantization, the file's name or its place."""
     stem: str
+    """The file's place in the repository, without part and ending."""
     files: tuple[HubFile, ...]
 
     @property
@@ -35,21 +36,23 @@ class Variant:
 
 
 def variants(repository: Repository) -> list[Variant]:
-    """The models of a repository; image projectors and what else is no model by its name are left out."""
+    """The models of a repository.
+
+    Image projectors and what else is no model by its name are left out, and split models that lack a part.
+    """
     stems: dict[str, list[HubFile]] = {}
+    counts: dict[str, int] = {}
     for file in sorted(repository.files, key=lambda file: file.name):
         path = PurePosixPath(file.name)
         if path.suffix.lower() != ".gguf" or any(word in path.name.lower() for word in ("mmproj", "imatrix")):
             continue
-        part = PART.fullmatch(path.name)
-        stem = part["stem"] if part else path.name[: -len(".gguf")]
-        stems.setdefault(str(path.parent / stem), []).append(file)
-    tags = {stem: quantization_in(PurePosixPath(stem).name) for stem in stems}
-    shared = list(tags.values())
-    return [
-        Variant(tag if tag and shared.count(tag) == 1 else PurePosixPath(stem).name, stem, tuple(files))
-        for (stem, files), tag in zip(stems.items(), tags.values(), strict=True)
-    ]
+        part = part_in(path.name)
+        stem = str(path.parent / (part.stem if part else path.name[: -len(".gguf")]))
+        stems.setdefault(stem, []).append(file)
+        counts[stem] = part.count if part else 1
+    stems = {stem: files for stem, files in stems.items() if len(files) == counts[stem]}
+    tags = distinct(list(stems), [quantization_in(PurePosixPath(stem).name) for stem in stems])
+    return [Variant(tag, stem, tuple(files)) for tag, (stem, files) in zip(tags, stems.items(), strict=True)]
 
 
 def choose(repository: Repository, tag: str | None) -> Variant:
@@ -67,10 +70,15 @@ def choose(repository: Repository, tag: str | None) -> Variant:
         order = {name: number for number, name in enumerate(PREFERRED)}
         return min(there, key=lambda one: (order.get(one.tag.upper(), len(order)), one.size, one.tag))
     for name in (tag, f"UD-{tag}", f"{tag}.gguf"):
-        for one in there:
-            if name.casefold() in (one.tag.casefold(), f"{PurePosixPath(one.stem).name}.gguf".casefold()):
-                return one
+        asked = name.casefold()
+        fits = [one for one in there if asked in (one.tag.casefold(), f"{_file_name(one)}.gguf".casefold())]
+        if len(fits) == 1:
+            return fits[0]
     raise ModelError(f"{repository.name} has no {tag}", hint=f"it has {_listed(there)}")
+
+
+def _file_name(variant: Variant) -> str:
+    return PurePosixPath(variant.stem).name
 
 
 def _listed(there: Sequence[Variant]) -> str:

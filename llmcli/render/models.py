@@ -192,8 +192,8 @@ def details_as_data(name: str, model: Details, memory: Memory) -> dict[str, Any]
             {"type": use.type, "tensors": use.tensors, "parameters": use.parameters, "bytes": use.bytes}
             for use in model.types
         ],
-        "context_length": model.figure("context_length"),
-        **{key.replace("attention.", ""): model.figure(key) for key in FIGURES.values()},
+        "context_length": _plain(model.figure("context_length")),
+        **{key.replace("attention.", ""): _plain(model.figure(key)) for key in FIGURES.values()},
         "vocabulary": {
             "model": model.text("tokenizer.ggml.model"),
             "pre": model.text("tokenizer.ggml.pre"),
@@ -266,7 +266,7 @@ def _shown(value: MetadataValue) -> str:
     return f"{text[:60]}... ({len(text):,} characters)" if len(text) > 80 else text
 
 
-def _plain(value: MetadataValue) -> Any:
+def _plain(value: MetadataValue | None) -> Any:
     if isinstance(value, Array):
         return {"array": value.length}
     return number(value) if isinstance(value, float) else value

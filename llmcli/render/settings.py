@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from llmcli.render.data import to_json
 from llmcli.render.safe import safe_line
 from llmcli.settings.config import Origin
 from llmcli.settings.keys import Key
+from llmcli.settings.toml_text import spelled, spelled_key
 
 
 def as_table(path: Path, origins: Sequence[Origin]) -> str:
@@ -29,7 +29,11 @@ def as_toml(_path: Path, origins: Sequence[Origin]) -> str:
         if one.key.table != table:
             table = one.key.table
             lines += ["", f"[{table}]"]
-        line = f"{_name(one.key.name)} = {_toml(one.value)}" if one.value is not None else f"{one.key.name} ="
+        line = (
+            f"{spelled_key(one.key.name)} = {spelled(one.value)}"
+            if one.value is not None
+            else f"{one.key.name} ="
+        )
         if one.source == "default":
             lines.append(f"# {line}")
         else:
@@ -59,7 +63,7 @@ def as_markdown(keys: Iterable[Key]) -> str:
         value = "true or false" if option.switch else f"`{_cell(option.metavar)}`"
         if option.repeatable:
             value = f"list of {value}"
-        default = "" if key.default in (None, ()) else f"`{_cell(_toml(key.default))}`"
+        default = "" if key.default in (None, ()) else f"`{_cell(spelled(key.default))}`"
         rows.append(f"| `{key}` | {flags} | {value} | {default} | {_cell(option.help)} |")
     return "\n".join(rows) + "\n"
 
@@ -69,21 +73,7 @@ def _source(origin: Origin) -> str:
 
 
 def _shown(value: Any) -> str:
-    return "" if value in (None, []) else value if isinstance(value, str) else _toml(value)
-
-
-def _name(name: str) -> str:
-    return name if name.replace("-", "").replace("_", "").isalnum() and name.isascii() else json.dumps(name)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_toml, value))}]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return repr(value)
+    return "" if value in (None, []) else value if isinstance(value, str) else spelled(value)
 
 
 def _cell(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from llmcli.errors import InputError, UsageError
 from llmcli.settings.folders import config_folder, home_folder
 from llmcli.settings.keys import ALIASES, SECTIONS, Key, key_named, keys, suggestion
+from llmcli.settings.there import exists, is_file, is_folder
 from llmcli.settings.toml_text import TomlError, line_of, parse
 
 
@@ -99,8 +100,8 @@ def read_config(environ: Mapping[str, str]) -> Config:
 def read_config_text(path: Path) -> str:
     """The file as it is; empty where there is none. Raises InputError where it can't be read."""
     try:
-        if path.exists() and not path.is_file():
-            what = "a folder" if path.is_dir() else "no file"
+        if exists(path) and not is_file(path):
+            what = "a folder" if is_folder(path) else "no file"
             raise InputError(f"{path}: the config file is {what}", hint="move it away")
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:

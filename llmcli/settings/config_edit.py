@@ -8,9 +8,8 @@ from typing import Any
 
 from llmcli.errors import UsageError
 from llmcli.settings.keys import Key
-from llmcli.settings.toml_text import Statement, TomlError, parse, statements
+from llmcli.settings.toml_text import Statement, TomlError, parse, spelled, spelled_key, statements
 
-BARE = re.compile(r"[A-Za-z0-9_-]+")
 SWITCHED = {"true": True, "on": True, "yes": True, "false": False, "off": False, "no": False}
 BY_HAND = "change it by hand: 'llmcli config path' says where the file is"
 
@@ -59,7 +58,7 @@ def with_value(text: str, key: Key, raw: Any) -> str:
     if there is not None:
         lines[there.first : there.end] = [_replaced(lines[there.first : there.end], key, raw)]
     else:
-        _insert(lines, text, key, f"{_spelled(key.name)} = {_toml(raw)}")
+        _insert(lines, text, key, f"{spelled_key(key.name)} = {spelled(raw)}")
     return _checked("\n".join(lines), _changed(before, key, raw))
 
 
@@ -139,7 +138,7 @@ def _replaced(lines: list[str], key: Key, raw: Any) -> str:
             break
     if not tail and whole.endswith("\r"):
         tail = "\r"
-    return f"{head}= {_toml(raw)}{tail}"
+    return f"{head}= {spelled(raw)}{tail}"
 
 
 def _places(mark: str, text: str) -> list[int]:
@@ -183,7 +182,7 @@ def _insert(lines: list[str], text: str, key: Key, line: str) -> None:
     else:
         while lines and not lines[-1].strip():
             lines.pop()
-        lines += ([""] if lines else []) + [f"[{_spelled(key.table)}]{newline}", line + newline, ""]
+        lines += ([""] if lines else []) + [f"[{spelled_key(key.table)}]{newline}", line + newline, ""]
 
 
 def _top(lines: list[str], text: str) -> int:
@@ -204,20 +203,3 @@ def _native(key: Key, text: str) -> Any:
     except TomlError:
         return text
     return value if isinstance(value, (int, float)) else text
-
-
-def _spelled(name: str) -> str:
-    return name if BARE.fullmatch(name) else _toml(name)
-
-
-def _toml(raw: Any) -> str:
-    if isinstance(raw, list):
-        return f"[{', '.join(map(_toml, raw))}]"
-    if isinstance(raw, bool):
-        return "true" if raw else "false"
-    if isinstance(raw, str):
-        import json
-
-        # A JSON string is one of TOML, but for DEL.
-        return json.dumps(raw, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return repr(raw)

@@ -26,3 +26,4 @@ class MemoryOptions:
     cache_type_k: str = _of_engine("cache_type_k")
     cache_type_v: str = _of_engine("cache_type_v")
     swa_full: bool = _of_engine("swa_full")
+    cpu_moe: bool = _of_engine("cpu_moe")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from llmcli.errors import UsageError
 from llmcli.settings.option import option
+from llmcli.settings.there import is_file
 from llmcli.settings.values import nonempty
 
 BUNDLED = "tiny"
@@ -78,9 +79,9 @@ def choose_model(
     reference = flag or environ.get("LLMCLI_MODEL", "") or configured
     if not reference:
         return ModelChoice(BUNDLED_FILE, by_default=True)
-    if not Path(reference).is_file():
+    if not is_file(Path(reference)):
         if reference != BUNDLED:
             reference = (aliases or {}).get(reference, reference)
-        if reference == BUNDLED and not Path(reference).is_file():
+        if reference == BUNDLED and not is_file(Path(reference)):
             return ModelChoice(BUNDLED_FILE)
     return ModelChoice(Path(reference))

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from llmcli.errors import FileError
+from llmcli.settings.there import exists
 
 
 @contextmanager
@@ -51,7 +52,7 @@ def new_file(path: Path, header: Callable[[int], bytes] | None = None) -> Iterat
 
 def _mode_of(path: Path) -> int:
     """The permissions of the file that is there, else those that a new file gets."""
-    if path.exists():
+    if exists(path):
         return stat.S_IMODE(path.stat().st_mode)
     mask = os.umask(0)
     os.umask(mask)

@@ -6,6 +6,7 @@ quoted keys are what TOML says they are.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ except ModuleNotFoundError:  # before Python 3.11
 Path = tuple[str, ...]
 """The names that lead to a value: `("sampling", "temp")`."""
 
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 POSITION = re.compile(r"^(?P<what>.*?) \(at (?:line (?P<line>\d+), .*|end of document)\)$", re.DOTALL)
 
 
@@ -56,6 +58,31 @@ def parse(text: str) -> dict[str, Any]:
     except ValueError as error:  # a number of thousands of digits
         raise TomlError(str(error), 1) from None
     return found
+
+
+def spelled(value: Any) -> str:
+    """A value as a file writes it.
+
+    >>> spelled(["a", 1, True])
+    '["a", 1, true]'
+    """
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(spelled, value))}]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        # A JSON string is one of TOML, but for DEL.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value)
+
+
+def spelled_key(name: str) -> str:
+    """The name of a key as a file writes it: in quotes where it has to be.
+
+    >>> spelled_key("ctx-size"), spelled_key("llama3.2:1b")
+    ('ctx-size', '"llama3.2:1b"')
+    """
+    return name if _BARE.fullmatch(name) else spelled(name)
 
 
 def statements(text: str) -> Iterator[Statement]:

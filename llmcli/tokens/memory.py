@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 from pathlib import Path
 
+from llmcli.settings.there import exists
+
 _STATM = Path("/proc/self/statm")
 
 
@@ -21,7 +23,7 @@ def resident() -> int | None:
 
 def give_back() -> None:
     """Have the C library return freed memory to the system, where it can: glibc keeps it for later."""
-    if _STATM.exists():
+    if exists(_STATM):
         trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
         if trim is not None:
             trim(0)

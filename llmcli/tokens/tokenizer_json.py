@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from llmcli.errors import ModelError, UsageError
 from llmcli.gguf.cursor import looks_like, read_bytes
+from llmcli.settings.there import is_file, is_folder
 from llmcli.tokens.pieces import Spelling
 from llmcli.tokens.tokenizer import SpecialToken
 
@@ -231,9 +232,9 @@ def find_tokenizer_json(path: Path) -> Path | None:
 
     Raises ModelError for a folder without one, and for a file that is neither.
     """
-    if path.is_dir():
+    if is_folder(path):
         inside = path / FILE_NAME
-        if not inside.is_file():
+        if not is_file(inside):
             raise ModelError(f"{path}: no {FILE_NAME} in this folder", hint=_HINT)
         return inside
     start, _ = read_bytes(path, 0, 4096)

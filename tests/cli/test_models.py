@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import gguf
+import numpy as np
 import pytest
 
 from tests.cli.program import Program
@@ -112,6 +117,27 @@ class TestPath:
         """An ambiguous name, an unknown one, and a path to nothing."""
         stocked("models", "path", ref).failed(1, words)
 
+    @pytest.mark.parametrize("command", [("count", "-m"), ("models", "show"), ("tokenize", "--tokenizer")])
+    def test_a_name_that_no_file_can_have(self, stocked: Program, command: tuple[str, str]) -> None:
+        """One that is too long for the system is as any other that nothing is called by."""
+        ran = stocked(*command, "x" * 300, stdin=b"hi")
+        assert ran.exit_status == 1 and "bug" not in ran.stderr
+        ran = stocked(*command, "x" * 300 + ".gguf", stdin=b"hi").failed(1, "File name too long")
+
+    def test_what_may_not_be_read(self, stocked: Program, tiny_model: Path) -> None:
+        """A model in a folder that may not be entered says so; the others are found."""
+        path = place(stocked.home / "data/models/locked/a.gguf", tiny_model)
+        path.parent.chmod(0)
+        manifests = stocked.home / ".ollama/models/manifests"
+        manifests.chmod(0)
+        if os.access(manifests, os.R_OK):
+            pytest.skip("the superuser may read everything")
+        stocked("count", "-m", path, stdin=b"hi").failed(1, "permission denied")
+        said = stocked("models", "list", "--debug").succeeded().stderr
+        for folder in (path.parent, manifests):
+            assert f"{folder}: permission denied" in said
+            folder.chmod(0o755)
+
     def test_an_empty_name(self, stocked: Program) -> None:
         """`"$MODEL"` with an unset variable is a usage error."""
         stocked("models", "path", "").failed(2, "no model named")
@@ -145,6 +171,44 @@ class TestShow:
         path.write_bytes(tiny_model.read_bytes().replace(b"\0tiny", b"\0t\x1b[m", 1))
         assert "name             t\\x1b[m" in stocked("models", "show", path).succeeded().text
         assert b"\x1b" not in stocked("models", "show", path, "--json").succeeded().stdout
+
+    def test_figures_that_are_none(self, tmp_path: Path) -> None:
+        """NaN has no place in JSON, and a state of less than nothing takes no memory."""
+        path = tmp_path / "odd.gguf"
+        out = gguf.GGUFWriter(path, "lfm2")
+        out.add_float32("lfm2.context_length", float("nan"))
+        out.add_embedding_length(64)
+        out.add_tensor("blk.0.shortconv.conv.weight", np.ones((4, 32), dtype=np.float32))
+        for write in (
+            out.write_header_to_file,
+            out.write_kv_data_to_file,
+            out.write_tensors_to_file,
+            out.close,
+        ):
+            write()
+        shown = Program(tmp_path)("models", "show", path, "--json").succeeded().json
+        assert shown["context_length"] is None
+        assert shown["memory"]["state"] == 0
+
+    @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux")
+    @pytest.mark.parametrize("options", [["-c", "1024"], ["-c", "4096", "-fa", "off", "-ctk", "q8_0"]])
+    def test_the_memory_in_use(self, stocked: Program, options: list[str]) -> None:
+        """Within 10 % of the most that a chat takes whose window is full."""
+        told = stocked("models", "show", "tiny", "--json", *options).succeeded().json["memory"]["resident"]
+        text = b"the cat sat on the mat and " * 4096
+        prompt = stocked("tokenize", "--truncate", str(int(options[1]) - 60), stdin=text).succeeded().stdout
+        command = "import sys; from llmcli.cli.main import *; from llmcli.cli.console import Console; "
+        command += "main(sys.argv[1:], Console.of_process()); print(open('/proc/self/status').read())"
+        chat = ["chat", "-t", "1", "-n", "4", "--reserve", "4", *options]
+        ran = subprocess.run(
+            [sys.executable, "-c", command, *chat],
+            input=prompt,
+            env=stocked.environ(),
+            capture_output=True,
+            check=True,
+        )
+        taken = int(ran.stdout.decode().partition("VmHWM:")[2].split()[0]) * 1024
+        assert told == pytest.approx(taken, rel=0.1)
 
     def test_no_model(self, stocked: Program) -> None:
         """A file that is none says why."""

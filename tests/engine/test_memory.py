@@ -9,7 +9,7 @@ import pytest
 from llmcli.engine.llama import new_context
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.model import LlamaModel
-from llmcli.engine.llama.new_context import cgroup_memory
+from llmcli.engine.machine import cgroup_memory
 from tests.models import make_model
 
 
@@ -28,7 +28,7 @@ def test_no_more_than_16384(wide: Path) -> None:
 def test_no_more_than_half_of_free_memory(wide: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where memory is short, the window is halved until it takes no more than that."""
     with LlamaModel(wide) as model:
-        monkeypatch.setattr(new_context, "_memory", lambda _what: 2 * 4096 * model.kv_bytes_per_token())
+        monkeypatch.setattr(new_context, "memory", lambda: (2 * 4096 * model.kv_bytes_per_token(),) * 2)
         with LlamaContext(model) as context:
             assert context.size == 4096
 

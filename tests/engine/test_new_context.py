@@ -62,7 +62,7 @@ class TestSizes:
         self, tmp_path: Path, monkeypatch: Any, free: int, expected: int
     ) -> None:
         """auto takes no more than half of the free memory, and no more than 16384 anyway."""
-        monkeypatch.setattr(new_context, "_free_memory", lambda: free)
+        monkeypatch.setattr(new_context, "memory", lambda: (free, free))
         path = make_model(tmp_path / "long.gguf", context=100_000)
         with LlamaModel(path) as model, LlamaContext(model, ONE_THREAD) as context:
             assert model.kv_bytes_per_token() == 2 * 2 * 32 * 2

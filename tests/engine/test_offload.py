@@ -81,6 +81,7 @@ def test_gpus_of_sysfs(tmp_path: Path) -> None:
     assert "ROCm" in way_to_a_gpu_build(found, "1.2.3")
     assert "GGML_VULKAN" in way_to_a_gpu_build(found[1:], "1.2.3")
     assert "CUDA" in way_to_a_gpu_build([], "1.2.3")
+    assert "CUDA" in way_to_a_gpu_build([*found, Gpu("NVIDIA", "NVIDIA GPU")], "1.2.3")
 
 
 def test_memory_and_processor(tmp_path: Path) -> None:
@@ -88,8 +89,13 @@ def test_memory_and_processor(tmp_path: Path) -> None:
     meminfo, cpuinfo = tmp_path / "meminfo", tmp_path / "cpuinfo"
     meminfo.write_text("MemTotal:  100 kB\nMemAvailable:  40 kB\nHugePages_Total: x\n")
     cpuinfo.write_text("model name\t: Some CPU\nflags\t\t: fpu avx avx2 avx512f\n")
-    assert memory(meminfo) == (40 * 1024, 100 * 1024)
-    assert memory(tmp_path / "none") == (0, 0)
+    assert memory(meminfo, tmp_path) == (40 * 1024, 100 * 1024)
+    available, total = memory(tmp_path / "none", tmp_path)
+    assert available == 0
+    assert total == pytest.approx(memory()[1] or total, rel=0.1)
+    for limit, expected in ((60, (40, 60)), (30, (30, 30))):
+        (tmp_path / "memory.max").write_text(f"{limit * 1024}\n")
+        assert memory(meminfo, tmp_path) == tuple(size * 1024 for size in expected)
     assert processor(cpuinfo) == "Some CPU"
     assert unused_features(["AVX", "FMA"], cpuinfo) == ["AVX2", "AVX512"]
     assert unused_features([], tmp_path / "none") == []

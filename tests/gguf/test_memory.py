@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import gguf
+import numpy as np
 import pytest
 
 from llmcli.engine.llama.engine import LlamaEngine
 from llmcli.engine.llama.library import log
+from llmcli.engine.llama.placing import needs_of
 from llmcli.gguf.header import read_header
 from llmcli.gguf.memory import Memory, estimate
 from llmcli.settings.engine import EngineOptions
@@ -93,6 +96,22 @@ def test_layers_on_the_gpu(models: dict[str, Path]) -> None:
     embedding = next(t.n_bytes for t in read_header(path).tensors if t.name == "token_embd.weight")
     assert memory.on_gpu == shares[-1] == memory.total - (embedding or 0)
     assert estimated(path).on_gpu == 0
+
+
+def test_experts_that_stay_on_the_cpu(tmp_path: Path) -> None:
+    """`--cpu-moe` takes them off the GPU's share, whatever the numbers of the layers."""
+    path = tmp_path / "experts.gguf"
+    out = gguf.GGUFWriter(path, "llama")
+    out.add_embedding_length(32)
+    for number in (0, 7):
+        out.add_tensor(f"blk.{number}.ffn_up_exps.weight", np.ones((4, 8, 32), dtype=np.float32))
+        out.add_tensor(f"blk.{number}.ffn_norm.weight", np.ones(32, dtype=np.float32))
+    for write in (out.write_header_to_file, out.write_kv_data_to_file, out.write_tensors_to_file, out.close):
+        write()
+    whole, spared = (estimated(path, n_gpu_layers="all", **more) for more in ({}, {"cpu_moe": "yes"}))
+    assert whole.on_gpu - spared.on_gpu == 2 * 4 * (4 * 8 * 32)
+    assert spared.layers == (4 * 32, 4 * 32)
+    assert needs_of(read_header(path), EngineOptions(cpu_moe=True)).layers == spared.layers
 
 
 def test_a_vocabulary_takes_next_to_nothing(vocab_files: list[Path]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,6 +139,42 @@ class TestServed:
         hub.files["o/r"] = {"model.safetensors": b"x"}
         pull("o/r").failed(1, "o/r holds no GGUF file")
 
+    @pytest.mark.parametrize(
+        ("others", "tag", "listed"),
+        [
+            (["Other-Q8_0.gguf"], "Model-Q8_0", "Q8_0"),
+            (["b/plain.gguf"], "a/plain", ""),
+        ],
+    )
+    def test_the_name_that_is_told(
+        self, pull: Puller, hub: FakeHub, others: list[str], tag: str, listed: str
+    ) -> None:
+        """What was pulled by its file's name is had by it, whatever the list calls it."""
+        hub.files["o/r"] = dict.fromkeys([f"{tag}.gguf", *others], hub.files[REPO]["Model-Q8_0.gguf"])
+        ran = pull(f"o/r:{tag}").succeeded()
+        assert f"use it with -m o/r:{tag}" in ran.stderr
+        assert pull(f"o/r:{tag}", command="path").succeeded().text == ran.text
+        assert f"o/r{listed and ':' + listed}\t" in pull(command="list").succeeded().text
+
+    def test_files_of_one_name(self, pull: Puller, hub: FakeHub) -> None:
+        """Neither is taken for the other."""
+        hub.files["o/r"] = {"a/m.gguf": b"GGUF", "b/m.gguf": b"GGUF"}
+        assert "a/m, b/m" in pull("o/r:m").failed(1, "o/r has no m").hint
+
+    def test_where_links_can_t_be(self, pull: Puller, hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The file itself has the name, is there once, and goes with it."""
+
+        def refuse(*_: object) -> None:
+            raise OSError(1314, "a required privilege is not held")
+
+        monkeypatch.setattr(Path, "symlink_to", refuse)
+        path = Path(pull(f"{REPO}:Q8_0").succeeded().text.rstrip("\n"))
+        assert not path.is_symlink() and path.read_bytes() == hub.files[REPO]["Model-Q8_0.gguf"]
+        assert not list(pull.cache.glob("models--*/blobs/*"))
+        assert "it was there already" in pull(f"{REPO}:Q8_0").succeeded().stderr
+        pull("q8", "--yes", command="rm").succeeded()
+        assert pull.names == []
+
 
 class TestBroken:
     """Connections that break, and what is kept."""
@@ -200,6 +238,41 @@ class TestLies:
         pull(f"{REPO}:Q8_0").failed(1)
         assert pull.names == []
 
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"lfs": {"sha256": None, "size": 4, "pointerSize": 1}},
+            {"lfs": {"sha256": "0" * 64}},
+            {"size": "4"},
+            {"size": -4},
+            {"size": 4.5},
+            {"size": None},
+            {"rfilename": 5},
+            {"rfilename": "a\nb.gguf"},
+            {"rfilename": "a\0.gguf"},
+            {"rfilename": "a-00001-of-00003.gguf"},
+        ],
+        ids=str,
+    )
+    def test_about_what_a_file_is(self, pull: Puller, hub: FakeHub, wrong: dict[str, Any]) -> None:
+        """Such a file is none, and nobody's bug but the hub's."""
+        lfs = {"sha256": "0" * 64, "size": 4, "pointerSize": 1}
+        sibling = {"rfilename": "m.gguf", "size": 4, "blobId": "2" * 40, "lfs": lfs} | wrong
+        hub.body = json.dumps({"id": "o/r", "sha": COMMIT, "siblings": [sibling]}).encode()
+        ran = pull("o/r")
+        assert ran.exit_status == 1
+        assert "holds no GGUF file" in ran.error or "does not answer as a Hugging Face hub" in ran.error
+
+    @pytest.mark.parametrize("body", [b'{"id": "o/r", "sha": 5}', b"[" * 100_000, b"[1]", b""], ids=len)
+    def test_about_all_of_it(self, pull: Puller, hub: FakeHub, body: bytes) -> None:
+        """What is no description of a repository is the error of whatever answers there."""
+        hub.body = body
+        pull("o/r").failed(1, "does not answer as a Hugging Face hub")
+
+    def test_a_name_that_the_hub_allows_nobody(self, pull: Puller) -> None:
+        """It is the name's error."""
+        pull("o/r.git").failed(1, "o/r.git is no name that a repository may have")
+
     @pytest.mark.parametrize("name", ["../../evil.gguf", "/evil.gguf", "a/../../evil.gguf", "..\\evil.gguf"])
     def test_about_names(self, pull: Puller, hub: FakeHub, name: str) -> None:
         """A file's name leads nowhere outside of the repository."""
@@ -262,10 +335,21 @@ class TestRefused:
         ran = pull(REPO, HF_ENDPOINT="http://127.0.0.1:9").failed(1, "127.0.0.1:9 can't be reached")
         assert "network" in ran.hint
 
-    @pytest.mark.parametrize("endpoint", ["ftp://x", "nonsense", "http://[::1"])
+    @pytest.mark.parametrize(
+        "endpoint",
+        ["ftp://x", "nonsense", "http://[::1", "http://x:99999", "http://u:s3cret@"],
+    )
     def test_an_endpoint_that_is_none(self, pull: Puller, endpoint: str) -> None:
         """It is said, and nothing is asked."""
-        assert pull(REPO, HF_ENDPOINT=endpoint).exit_status in (1, 2)
+        ran = pull(REPO, HF_ENDPOINT=endpoint)
+        assert ran.exit_status in (1, 2) and "HF_ENDPOINT" in ran.stderr
+        assert "s3cret" not in ran.stderr
+
+    @pytest.mark.parametrize("token", ["s3cret\nX: y", "s3cr\u00e9t"])
+    def test_a_token_that_is_none(self, pull: Puller, token: str) -> None:
+        """It is not sent, and not said."""
+        ran = pull(REPO, HF_TOKEN=token).failed(2, "HF_TOKEN: holds characters that no token has")
+        assert "s3cr" not in ran.stderr
 
     @pytest.mark.parametrize(
         "name", ["a/../b", "../x", "a", "a/b/c", "/a", "a/b:", "", "a b/c", "a/.b", "a--/c"]
@@ -311,6 +395,20 @@ class TestRm:
         assert "hf cache" in pull("o/r", "--yes", command="rm").failed(1, "was not pulled by llmcli").hint
         assert pull.names == ["m-Q8_0.gguf"]
         pull("tiny", "--yes", command="rm").failed(1, "was not pulled by llmcli")
+
+    def test_links_to_somebody_else_s(self, pull: Puller, tiny_model: Path) -> None:
+        """A link in llmcli's own folder goes, what it leads to stays; so does all behind a folder's link."""
+        theirs = pull.cache.parent / "theirs"
+        kept = theirs / "kept.gguf"
+        theirs.mkdir()
+        shutil.copyfile(tiny_model, kept)
+        own = pull.cache.parent / "data/models"
+        own.mkdir(parents=True)
+        (own / "one.gguf").symlink_to(kept)
+        (own / "all").symlink_to(theirs)
+        assert "removed one: 0 B are free" in pull("one", "--yes", command="rm").succeeded().stderr
+        pull("kept", "--yes", command="rm").failed(1, "was not pulled by llmcli")
+        assert kept.exists() and list(own.iterdir()) == [own / "all"]
 
     def test_nobody_to_ask(self, pull: Puller) -> None:
         """Without a terminal it needs --yes."""

@@ -9,6 +9,7 @@ from pathlib import Path
 import gguf
 import pytest
 
+from llmcli.gguf.parts import parts_of
 from llmcli.models.find import Listed, find, look
 from llmcli.models.found import LeftOut, quantization_in
 from llmcli.models.remembered import Remembered
@@ -181,8 +182,49 @@ class TestFiles:
             "text.gguf": "not a GGUF file (it is text)",
             "mmproj-F16.gguf": "an image projector, which belongs to a model",
             "pipe.gguf": "not a regular file",
-            "missing": "a link to nothing",
+            "missing": "no such folder",
         }
+
+    def test_a_name_that_counts_no_parts(self, home: Path, tiny_model: Path) -> None:
+        """Part 0 of 0 and part 3 of 2 are none: such files are models of their own."""
+        files = [
+            place(home / f"m/{name}.gguf", tiny_model) for name in ("a-00000-of-00000", "a-00003-of-00002")
+        ]
+        assert sorted(names(home, home / "m")) == [path.stem for path in files]
+        assert [parts_of(path) for path in files] == [[path] for path in files]
+
+    def test_parts_in_capitals(self, home: Path, tiny_model: Path) -> None:
+        """The other parts are spelled as the one that is named."""
+        first, second = (place(home / f"m/BIG-0000{n}-OF-00002.GGUF", tiny_model) for n in (1, 2))
+        assert list(names(home, home / "m")) == ["BIG"]
+        assert parts_of(first) == [first, second]
+
+    def test_files_of_one_name(self, home: Path, tiny_model: Path) -> None:
+        """The folder tells them apart, in a plain folder and in a repository."""
+        for folder in (home / "m", home / ".lmstudio/models/someone"):
+            for sub in ("a", "b"):
+                place(folder / "kept" / sub / "model.gguf", tiny_model)
+        files = {f"{sub}/weights.gguf": tiny_model for sub in ("a", "b")}
+        hub_model(home / ".cache/huggingface/hub", "o/r", files)
+        assert list(names(home, home / "m")) == [
+            "kept/a/model",
+            "kept/b/model",
+            "o/r:a/weights",
+            "o/r:b/weights",
+            "someone/kept/a",
+            "someone/kept/b",
+        ]
+
+    def test_pipes_in_the_place_of_notes(self, home: Path, tiny_model: Path) -> None:
+        """Nobody waits for what is never written."""
+        cache = home / ".cache/huggingface/hub"
+        hub_model(cache, "o/r", {"m-Q8_0.gguf": tiny_model})
+        (cache / "models--o--r/refs/main").unlink()
+        manifests = home / ".ollama/models/manifests/registry.ollama.ai/library/small"
+        manifests.mkdir(parents=True)
+        for pipe in (cache / "models--o--r/refs/main", manifests / "1b", home / ".lmstudio-home-pointer"):
+            os.mkfifo(pipe)
+        assert list(names(home)) == ["o/r:Q8_0"]
 
     @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="the superuser may read everything")
     def test_a_folder_that_can_t_be_read(self, home: Path) -> None:

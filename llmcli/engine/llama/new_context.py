@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from llmcli.engine.llama.library import lib, log
 from llmcli.engine.llama.model import LlamaModel
+from llmcli.engine.machine import memory
 from llmcli.engine.processors import usable_processors
 from llmcli.errors import ModelError, UsageError
 from llmcli.settings.engine import AUTO_LIMIT, EngineOptions
@@ -87,40 +86,15 @@ def _size(model: LlamaModel, options: EngineOptions) -> int:
     own = max(1, model.context_length)
     if options.ctx_size is not None:
         asked = options.ctx_size or own
-        total = _memory("MemTotal")
+        _, total = memory()
         if total and asked * model.kv_bytes_per_token() > BEYOND_DOUBT * total:
             # llama.cpp would take the memory page by page, until the system ends the process.
             raise ModelError(
                 f"a window of {asked:,} tokens does not fit into memory", hint="ask for a smaller one with -c"
             )
         return asked
-    free = _free_memory()
+    free, _ = memory()
     fits = AUTO_LIMIT
     while free and fits > 512 and fits * model.kv_bytes_per_token() > free // 2:
         fits //= 2
     return min(own, fits)
-
-
-def _free_memory() -> int:
-    """Memory in bytes that can be had without swapping; 0 where the system does not say."""
-    return _memory("MemAvailable")
-
-
-def _memory(what: str) -> int:
-    """A row of /proc/meminfo in bytes, at most what the cgroup allows; 0 where there is none."""
-    try:
-        with Path("/proc/meminfo").open(encoding="ascii") as lines:
-            found = next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{what}:"))
-    except (OSError, ValueError, StopIteration):
-        return 0
-    return min(found, cgroup_memory() or found)
-
-
-def cgroup_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """The bytes of memory that a cgroup allows, of version 2 or 1; 0 without a limit."""
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        try:
-            return int((cgroup / name).read_text())
-        except (OSError, ValueError):  # no such file, or "max"
-            continue
-    return 0

@@ -10,7 +10,7 @@ from llmcli.engine.llama.devices import Device, add_server, cpu_buffers, default
 from llmcli.engine.llama.library import lib, log
 from llmcli.engine.offload import Needs, Offload, layers_that_fit
 from llmcli.gguf.header import Header, read_header
-from llmcli.gguf.memory import estimate
+from llmcli.gguf.memory import EXPERTS, estimate
 from llmcli.gguf.parts import parts_of
 from llmcli.settings.engine import EngineOptions
 from llmcli.settings.memory import MemoryOptions
@@ -20,9 +20,6 @@ SPLIT_MODES = {
     "layer": lib.LLAMA_SPLIT_MODE_LAYER,
     "row": lib.LLAMA_SPLIT_MODE_ROW,
 }
-EXPERTS = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
-"""The tensors of a mixture of experts, by name, as llama.cpp's own `--cpu-moe` finds them."""
-EXPERT = re.compile(rf"blk\.(\d+){EXPERTS}")
 OFFLOADED = re.compile(r"offloaded (\d+)/(\d+) layers to GPU")
 
 
@@ -56,7 +53,8 @@ def place(params: Any, header: Header, options: EngineOptions) -> list[Any]:
         held.append((ctypes.c_float * most)(*options.tensor_split[:most]))
         params.tensor_split = held[-1]
     if options.cpu_moe:
-        held.append((_Override * 2)(_Override(EXPERTS.encode(), cpu_buffers()), _Override(None, None)))
+        experts = _Override(rf"\.{EXPERTS}".encode(), cpu_buffers())
+        held.append((_Override * 2)(experts, _Override(None, None)))
         params.tensor_buft_overrides = ctypes.addressof(held[-1])
     return held
 
@@ -85,9 +83,4 @@ def needs_of(header: Header, options: EngineOptions) -> Needs:
     headers = [header if path == header.path else read_header(path) for path in parts_of(header.path)]
     wanted = {name: getattr(options, name) for name in MemoryOptions.__dataclass_fields__}
     memory = estimate(headers, MemoryOptions(**wanted))
-    layers = list(memory.layers)
-    if options.cpu_moe:
-        for tensor in (tensor for each in headers for tensor in each.tensors):
-            if expert := EXPERT.match(tensor.name):
-                layers[int(expert[1])] -= tensor.n_bytes or 0
-    return Needs(tuple(layers), memory.output, memory.compute)
+    return Needs(memory.layers, memory.output, memory.compute)
