@@ -20,8 +20,8 @@ from llmcli.settings.memory import MemoryOptions
 PAD = 256
 """Windows are of so many tokens, or a multiple."""
 
-PROCESS, PER_TOKEN, PER_MERGE = 53 << 20, 344, 60
-"""Bytes of a chat around its model, and for each token and merge of the vocabulary."""
+PROCESS, PER_TOKEN, PER_MERGE = 42 << 20, 344, 60
+"""Bytes of a chat in a pipe around its model, and for each token and merge of the vocabulary."""
 
 SLIDING = {
     **dict.fromkeys(("gemma2", "gpt-oss"), (2, False)),

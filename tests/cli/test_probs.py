@@ -225,7 +225,7 @@ class TestRefused:
 
     def test_a_page_that_can_t_be_written(self, llmcli: Program) -> None:
         """What was scored is shown all the same."""
-        ran = llmcli("probs", TEXT, "--score", "--html", "/nowhere/page.html")
+        ran = llmcli("probs", TEXT, "--score", "--html", llmcli.home / "nowhere" / "page.html")
         assert ran.exit_status == 1
         assert "tokens scored" in ran.text
         assert "No such file" in ran.stderr
