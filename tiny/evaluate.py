@@ -57,29 +57,37 @@ def knows(answer: str, question: Question) -> bool:
     return all(any(word.lower() in said for word in group) for group in question.keywords)
 
 
-def closest(answer: str, subjects: Sequence[Subject]) -> str:
-    """The subject whose answer shares most words with this one."""
-    words = set(answer.lower().split())
+Words = frozenset[str]
 
-    def likeness(text: str) -> float:
-        other = set(text.lower().split())
-        return len(words & other) / max(1, len(words | other))
 
-    best = max(
-        ((likeness(text), s.name) for s in subjects for q in s.questions for text in q.answers),
-        default=(0.0, ""),
+def true_answers(subjects: Sequence[Subject]) -> list[tuple[str, Words]]:
+    """Every answer of the corpus: its subject's name, and its words."""
+    return list(
+        dict.fromkeys(
+            (subject.name, frozenset(text.lower().split()))
+            for subject in subjects
+            for question in subject.questions
+            for text in question.answers
+        )
     )
-    return best[1]
+
+
+def closest(answer: str, answers: Sequence[tuple[str, Words]]) -> str:
+    """The subject of the answer that shares most words with this one."""
+    words = frozenset(answer.lower().split())
+    name, _ = max(answers, key=lambda item: len(words & item[1]) / max(1, len(words | item[1])))
+    return name
 
 
 def examine_facts(examiner: Examiner, subjects: Sequence[Subject], every: int) -> tuple[int, int, list[str]]:
     """Right answers, questions asked (every N-th), and what went wrong."""
     right, asked, wrong = 0, 0, []
+    answers = true_answers(subjects)
     for subject in subjects:
         for question in subject.held_out[::every]:
             answer = examiner.answer([], question.text)
             asked += 1
-            if knows(answer, question) or closest(answer, subjects) == subject.name:
+            if knows(answer, question) or closest(answer, answers) == subject.name:
                 right += 1
             else:
                 wrong.append(f"{subject.name}: {question.text}\n    {answer}")
