@@ -26,16 +26,21 @@ FOLDER = Path(__file__).parent / "corpus"
 
 PHRASED = 0.4
 """The share of questions that are made of a phrase and a frame."""
-REMEMBERING = 0.5
+REMEMBERING = 0.7
 """The share of conversations in which the user tells something and asks for it."""
 
 
 class Turn(NamedTuple):
-    """What one side says, and for a reply all that it was chosen from: any of it would have been right."""
+    """What one side says.
+
+    For a reply also all that it was chosen from, any of which would have been right, and what it repeats of
+    what the user told.
+    """
 
     role: str
     text: str
     choices: tuple[str, ...] = ()
+    repeats: str = ""
 
 
 @dataclass(frozen=True)
@@ -144,10 +149,10 @@ class Maker:
         """The user's turn: a text as people type it; what must be `keep`t is not touched."""
         return Turn("user", self.typist.typed(text, keep=keep))
 
-    def says(self, choices: tuple[str, ...], value: str | None = None) -> Turn:
+    def says(self, choices: tuple[str, ...], value: str = "") -> Turn:
         """The model's turn: one of several texts, with a value put into it."""
         text = self.random.choice(choices)
-        return Turn("assistant", text if value is None else text.format(value), choices)
+        return Turn("assistant", text.format(value) if value else text, choices, value)
 
     def subject_turns(self) -> list[Turn]:
         """A question and its answer, and now and then what follows from it."""

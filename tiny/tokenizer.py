@@ -17,6 +17,8 @@ N_VOCAB = 4000
 END_OF_TEXT, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 ASKED = 0.1
 """What a token of a question counts in the loss, against one of a reply: it learns which words are akin."""
+REPEATED = 6.0
+"""And one of a name that the user told: to look it up is a skill that comes late, and only if it counts."""
 SPECIAL = [END_OF_TEXT, START, END]
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -60,13 +62,19 @@ def encode(tokenizer: Tokenizer, turns: list[Turn], cut: int | None = None) -> E
     encoded = Encoded([], [], [])
     for turn in turns:
         head = [start, *tokenizer.encode(turn.role + "\n").ids]
-        said = [*tokenizer.encode(turn.text).ids, end]
+        text = tokenizer.encode(turn.text)
+        said = [*text.ids, end]
         tail = newline
         if turn is turns[-1] and cut is not None and cut < len(said):
             said, tail = said[:cut], []
         encoded.ids.extend([*head, *said, *tail])
-        counts = 1.0 if turn.role == "assistant" else ASKED
-        encoded.learn.extend([0.0] * len(head) + [counts] * len(said) + [0.0] * len(tail))
+        counts = [1.0 if turn.role == "assistant" else ASKED] * len(said)
+        if turn.repeats:
+            at = turn.text.index(turn.repeats)
+            for n, (begin, over) in enumerate(text.offsets[: len(said)]):
+                if over > at and begin < at + len(turn.repeats):
+                    counts[n] = REPEATED
+        encoded.learn.extend([0.0] * len(head) + counts + [0.0] * len(tail))
         if turn.choices:
             encoded.choices.append((len(encoded.ids) - len(said) - len(tail) - 1, turn.choices))
     return encoded

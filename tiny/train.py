@@ -115,8 +115,11 @@ class Trainer:
         for block in self.model.blk:
             block.compile(dynamic=True)  # a fifth faster on a CPU, after a minute
 
-    def step(self, batch: Batch, rate: float) -> tuple[float, float]:
-        """Learn from a batch; the mean loss of a reply's token, and the share of choices that were known."""
+    def step(self, batch: Batch, rate: float) -> dict[str, Tensor]:
+        """Learn from a batch; what there is to see of it, as one figure for each case.
+
+        The losses of the replies' tokens, which choices were known, and which repeated tokens were.
+        """
         for optimizer, peak in zip(self.optimizers, self.peaks, strict=True):
             optimizer.param_groups[0]["lr"] = peak * rate
         inputs, targets, weights, places, choices = (each.to(self.device) for each in batch)
@@ -134,8 +137,12 @@ class Trainer:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         for optimizer in self.optimizers:
             optimizer.step()
-        known = (guesses.argmax(-1) == choices).float().mean()
-        return each.detach()[weights == 1].mean().item(), known.item()
+        repeated = weights > 1
+        return {
+            "loss": each.detach()[weights >= 1],
+            "known": (guesses.argmax(-1) == choices).float(),
+            "repeated": (logits[repeated].argmax(-1) == targets[repeated]).float(),
+        }
 
     def state(self) -> dict[str, object]:
         """All that a training needs to go on, and an export to be made."""
@@ -181,7 +188,7 @@ def main() -> None:
         trainer.load(saved)
     print(f"{sum(p.numel() for p in trainer.model.parameters()):,} parameters on {device}", flush=True)
     started, before = time.time(), seen
-    lately: list[tuple[float, float]] = []
+    lately: list[dict[str, Tensor]] = []
     for batch in reader:
         reader.openings = OPENINGS if seen < args.tokens / 4 else LATER
         lately.append(trainer.step(batch, rate(seen / args.tokens, step)))
@@ -189,12 +196,15 @@ def main() -> None:
         seen += batch.inputs.numel()
         over = seen >= args.tokens
         if step % 50 == 0 or over:
-            loss, known = (sum(figures) / len(lately) for figures in zip(*lately, strict=True))
+            loss, known, repeated = (
+                torch.cat([figures[name] for figures in lately]).mean().item()
+                for name in ("loss", "known", "repeated")
+            )
             lately = []
             speed = (seen - before) / (time.time() - started)
             print(
                 f"step {step:6} {seen / 1e6:7.2f} M tokens  loss {loss:.4f}  known {known:.1%}  "
-                f"{speed:,.0f} tokens/s",
+                f"repeated {repeated:.1%}  {speed:,.0f} tokens/s",
                 flush=True,
             )
         if step % 250 == 0 or over:
