@@ -108,7 +108,7 @@ class Conversation:
             ids = self.window.ids(other, fitted.cut, spelling)
         except (TemplateError, WindowFullError):
             return
-        self.window.keep(fitted.cut)
+        self._fitting.keep(fitted.cut)
         self._known = ids[: common_prefix(fitted.ids, ids, len(ids))]
         yield Ahead(self._known, fitted.may_shift)
 
@@ -236,7 +236,7 @@ class Conversation:
         self._known = reply.ids
         if reply.message.content or reply.message.reasoning or reply.finish_reason != "cancelled":
             self.messages = [*messages, reply.message]
-            self.window.keep(fitted.cut)
+            self._fitting.keep(fitted.cut)
             written = reply.ids[reply.usage.prompt_tokens - len(end) :]
             self._written = (written, reply.message) if reply.finish_reason != "stop" else NOTHING_WRITTEN
             self.n_replies += 1

@@ -75,7 +75,7 @@ class _Turn:
     def run(self, on_prefill: Progress | None, may_shift: bool) -> Iterator[Generated | Reply]:
         wanted = [*self.prompt, *self.taken]
         may_shift = may_shift and self.engine.can_shift
-        kept = plan(self.engine.cached, wanted, may_shift).kept
+        steps = plan(self.engine.cached, wanted, may_shift)
         sampler = self.engine.sampler(self.options, wanted)
         sampler.take_up([*self.begun_ids, *self.taken])
         started = time.perf_counter()
@@ -92,7 +92,7 @@ class _Turn:
                     break
                 self.engine.feed(token_id)
         except InterruptedByUser:
-            evaluated = evaluated if prefilled else max(0, len(self.engine.cached) - kept)
+            evaluated = evaluated if prefilled else steps.fed(len(self.engine.cached))
         finally:
             sampler.close()
         decode = time.perf_counter() - started - prefilled

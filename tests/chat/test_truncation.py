@@ -31,6 +31,9 @@ SAMPLING = SamplingOptions(logit_bias=NO_END, predict=12, seed=1, grammar="root 
 
 ASKED = "the quick brown fox jumps over the lazy dog"
 
+REQUEST_SIZE, NEW_MESSAGE = 60, 40
+"""At most so many tokens are a request for a summary and a short message, with what the template writes."""
+
 Talk = Callable[..., Conversation]
 
 
@@ -45,9 +48,10 @@ def talk(tiny_model: Path) -> Iterator[Talk]:
         sampling: SamplingOptions = SAMPLING,
         model: Path = tiny_model,
         template: str = CHATML,
+        ctx_size: int | None = None,
         **more: int,
     ) -> Conversation:
-        engine = LlamaEngine.load(model, EngineOptions(threads=1))
+        engine = LlamaEngine.load(model, EngineOptions(threads=1, ctx_size=ctx_size))
         engines.append(engine)
         compiled = ChatTemplate.from_source(template, name="test", bos="", eos="")
         options = WindowOptions(overflow=policy, refill=refill, **more)
@@ -174,6 +178,27 @@ class TestSummaries:
         assert reply.context_used <= reply.context_size
         assert conversation.window.take_back(conversation.messages)
         assert not conversation.window.outside(conversation.messages)
+
+    @pytest.mark.parametrize("predict", [30, -1])
+    def test_what_stays_is_not_evaluated_again(self, talk: Talk, predict: int) -> None:
+        """A cut costs the request and twice the summary beside what any turn does; also in a full window."""
+        sampling = SamplingOptions(temp=0, predict=predict, seed=1)
+        conversation = talk("summarize", "shift", sampling=sampling, model=BUNDLED_FILE, ctx_size=768)
+        engine, cuts = conversation.engine, 0
+        assert isinstance(engine, LlamaEngine)
+        for number in range(16):
+            before, cached = engine.n_evaluated, len(engine.cached)
+            dropped, reply = asked(conversation, f"{number}: what is a token?")
+            if dropped:
+                cuts += 1
+                told, summary = dropped[0].text.split(": ", 1)
+                size = int(told.rpartition(" in ")[2])
+                lacking = max(0, cached + REQUEST_SIZE + 96 - 768)
+                beside = reply.usage.completion_tokens + NEW_MESSAGE
+                assert summary in seen(conversation)
+                assert engine.n_evaluated - before <= REQUEST_SIZE + 2 * size + lacking + beside
+                assert reply.usage.cached_tokens > 300 - lacking
+        assert cuts >= 1
 
     def test_an_empty_summary_is_a_drop(self, talk: Talk) -> None:
         """A model that says nothing when asked to summarize loses no turn in silence."""
