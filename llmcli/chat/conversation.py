@@ -138,6 +138,8 @@ class Conversation:
     def tally(self) -> Tally:
         """What the window is used for. Raises TemplateError."""
         spelling = self._spelling(asks=False)
+        written, reply = self._written
+        is_unended = bool(self.messages) and reply is self.messages[-1]
         return take_tally(
             self.window,
             self.messages,
@@ -146,6 +148,7 @@ class Conversation:
             self.template_kwargs,
             self.engine.tokenizer,
             self.sampling.predict,
+            written[:-1] if is_unended else (),  # the last one was drawn, and no other after it
         )
 
     def undo(self) -> Message | None:
