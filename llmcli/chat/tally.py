@@ -63,7 +63,8 @@ def take_tally(
     ids, prompt = spelling(view), spelling.prompt(view)
     counts = _by_message(template, view, kwargs, ids, prompt.text, tokenizer)
     seen = window.ids(messages, cut, spelling)
-    counts[-1] -= _behind(seen, unended)
+    if unended:
+        counts[-1] -= max(_behind(seen, unended), len(seen) - window.size)
     places = iter(range(len(head), len(view)))
     inside = [None if i in outside else counts[next(places)] for i in range(len(body))]
     system = sum(n for n, message in zip(counts, view, strict=True) if message.role == SYSTEM)

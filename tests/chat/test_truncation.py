@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,13 +18,13 @@ from llmcli.chat.reply import Dropped, Event, Notice, Reply
 from llmcli.chat.template import ChatTemplate
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.engine import LlamaEngine
-from llmcli.errors import UsageError, WindowFullError
+from llmcli.errors import InterruptedByUser, UsageError, WindowFullError
 from llmcli.settings.engine import EngineOptions
 from llmcli.settings.model import BUNDLED_FILE
 from llmcli.settings.sampling import SamplingOptions
 from llmcli.settings.window import WindowOptions
 from llmcli.tokens.tokenizer import decode
-from tests.models import CHATML, make_model
+from tests.models import CHATML, make_model, make_recurrent_model
 
 NO_END = ((480, -float("inf")), (482, -float("inf")))
 SAMPLING = SamplingOptions(logit_bias=NO_END, predict=12, seed=1, grammar="root ::= [a-z ]+")
@@ -199,6 +200,40 @@ class TestSummaries:
                 assert engine.n_evaluated - before <= REQUEST_SIZE + 2 * size + lacking + beside
                 assert reply.usage.cached_tokens > 300 - lacking
         assert cuts >= 1
+
+    def test_ctrl_c_while_it_is_written(self, talk: Talk) -> None:
+        """Nothing has left, the conversation in the cache is there again, and the next turn does it anew."""
+        conversation = talk("summarize", sampling=SamplingOptions(temp=0), model=BUNDLED_FILE, ctx_size=768)
+        engine = conversation.engine
+        for number in range(20):
+            cached, messages = list(engine.cached), conversation.messages
+            events = conversation.ask(f"{number}: what is a token?", on_prefill=lambda done: None)
+            if "summarizing" in str(next(events)):
+                break
+            list(events)
+        events.close()
+        interrupted = conversation.ask("and now?", on_prefill=partial(setattr, conversation.abort, "is_set"))
+        with pytest.raises(InterruptedByUser):
+            list(interrupted)
+        assert list(engine.cached) == cached
+        assert conversation.messages == messages
+        assert not conversation.window.outside(messages)
+        dropped, _ = asked(conversation, "and now?")
+        assert dropped[0].text.startswith("summarized")
+
+    @pytest.mark.parametrize("kind", ["sliding window", "recurrent"])
+    def test_where_nothing_can_be_put_aside(self, talk: Talk, kind: str, tmp_path: Path) -> None:
+        """The cut is made all the same, and what stays is evaluated anew."""
+        path = tmp_path / "model.gguf"
+        make_recurrent_model(path) if kind == "recurrent" else make_model(path, window=64)
+        conversation = talk("summarize", model=path, sampling=replace(SAMPLING, logit_bias=()))
+        _, reply = until_cut(conversation)
+        assert reply.usage.evaluated_tokens > 200
+        outside = conversation.window.outside(conversation.messages)
+        assert outside
+        assert conversation.window.take_back(conversation.messages)
+        dropped, _ = asked(conversation)
+        assert dropped
 
     def test_an_empty_summary_is_a_drop(self, talk: Talk) -> None:
         """A model that says nothing when asked to summarize loses no turn in silence."""
