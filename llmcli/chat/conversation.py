@@ -111,7 +111,7 @@ class Conversation:
             ids = self.window.ids(other, fitted.cut, spelling)
         except (TemplateError, WindowFullError):
             return
-        self.window.keep(fitted.cut)
+        self._fitting.keep(fitted.cut)
         self._known = ids[: common_prefix(fitted.ids, ids, len(ids))]
         yield Ahead(self._known, fitted.may_shift)
 
@@ -141,6 +141,8 @@ class Conversation:
     def tally(self) -> Tally:
         """What the window is used for. Raises TemplateError."""
         spelling = self._spelling(asks=False)
+        written, reply = self._written
+        is_unended = bool(self.messages) and reply is self.messages[-1]
         return take_tally(
             self.window,
             self.messages,
@@ -149,6 +151,7 @@ class Conversation:
             self.template_kwargs,
             self.engine.tokenizer,
             self.sampling.predict,
+            written[:-1] if is_unended else (),  # the last one was drawn, and no other after it
         )
 
     def resume(self, ids: Sequence[int]) -> None:
@@ -224,7 +227,7 @@ class Conversation:
         self._known = reply.ids
         if reply.message.content or reply.message.reasoning or reply.finish_reason != "cancelled":
             self.messages = [*messages, reply.message]
-            self.window.keep(fitted.cut)
+            self._fitting.keep(fitted.cut)
             written = reply.ids[reply.usage.prompt_tokens - len(begun.ids) :]
             self._written = (written, reply.message) if reply.finish_reason != "stop" else NOTHING_WRITTEN
             self.n_replies += 1

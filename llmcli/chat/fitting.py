@@ -37,6 +37,8 @@ class Fitting:
     window: Window
     engine: Generator
     abort: AbortFlag
+    held: Cut = field(default_factory=Cut)
+    """The cut that the cache was filled with; after another one, what stays is found elsewhere in it."""
     _untold: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -69,7 +71,7 @@ class Fitting:
     ) -> Events[Notice, None, Fitted]:
         """Find what of the messages the model is to read; notices say what left, the result comes last.
 
-        Nothing is kept of it: `window.keep` does that, once the turn has come to something. Raises
+        Nothing is kept of it: `keep` does that, once the turn has come to something. Raises
         TemplateError, WindowFullError, and InterruptedByUser while a summary is written.
         """
         yield from map(Notice, self._untold)
@@ -95,7 +97,12 @@ class Fitting:
         if plan.tokens > budget.room:
             left = window.size - len(ids)
             yield Notice(f"the message leaves only {left:,} tokens of the window for the reply")
-        return Fitted(ids, cut, self._outside(before, cut), self.shifts and cut is not before)
+        return Fitted(ids, cut, self._outside(before, cut), self.shifts and cut != self.held)
+
+    def keep(self, cut: Cut) -> None:
+        """From now on this cut holds, and the cache is filled with it."""
+        self.window.keep(cut)
+        self.held = cut
 
     def compact(
         self,
@@ -142,7 +149,9 @@ class Fitting:
         leaving = [message for i, message in enumerate(split(messages)[1]) if i in plan.dropped]
         asked = [*window.head(messages, before), *leaving]
         limit = window.budget().summary
-        reply = write_summary(self.engine, asked, spelling, sampling, limit, self.abort, on_prefill)
+        reply = write_summary(
+            self.engine, asked, spelling, sampling, limit, self.abort, on_prefill, keeps_cache=self.shifts
+        )
         text = reply.message.content.strip() if reply else ""
         cut = window.after(messages, plan, spelling, text)
         was, now = (len(window.ids(messages, c, spelling)) for c in (before, cut))

@@ -45,14 +45,16 @@ class Refill:
     def start(self, ahead: Ahead, on_change: Callable[[], None] | None = None) -> None:
         """Begin to evaluate `ahead`, unless that is hardly any work; `on_change` is told of each step."""
         self.stop()
-        shifts = ahead.may_shift and self._engine.can_shift
-        if shifts:
-            self._engine.ready(ahead.ids, may_shift=True)
-            return
-        kept = plan(self._engine.cached, ahead.ids, can_shift=False).kept
-        if len(ahead.ids) - kept >= WORTH_IT:
-            self._thread = threading.Thread(target=self._run, args=(ahead.ids, kept, on_change), daemon=True)
+        may_shift = ahead.may_shift and self._engine.can_shift
+        steps = plan(self._engine.cached, ahead.ids, may_shift)
+        if steps.fed(len(ahead.ids)) >= WORTH_IT:
+            # What moves goes behind all that is new before it, and is lost if that is left for later.
+            first = steps.moved[-1][1] + 1 if steps.moved else steps.kept + STEP
+            work = ahead.ids, first, may_shift, on_change
+            self._thread = threading.Thread(target=self._run, args=work, daemon=True)
             self._thread.start()
+        elif may_shift:
+            self._engine.ready(ahead.ids, may_shift=True)
 
     def stop(self) -> None:
         """Have the engine back, as soon as the step at hand is done."""
@@ -65,12 +67,14 @@ class Refill:
                     self._thread = None
                     self._wanted.clear()
 
-    def _run(self, ids: Sequence[int], kept: int, on_change: Callable[[], None] | None) -> None:
-        for end in [*range(kept + STEP, len(ids), STEP), len(ids)]:
+    def _run(
+        self, ids: Sequence[int], first: int, may_shift: bool, on_change: Callable[[], None] | None
+    ) -> None:
+        for end in [*range(first, len(ids), STEP), len(ids)]:
             if self._wanted.is_set():
                 return
             try:
-                self._engine.ready(ids[:end])
+                self._engine.ready(ids[:end], may_shift=may_shift)
             except LlmcliError:
                 return  # the turn that needs it meets the same, and says so
             if on_change:

@@ -29,9 +29,14 @@ class Tally:
     size: int
 
     @property
+    def used(self) -> int:
+        """What the conversation takes up: all but the reserve."""
+        return self.system + self.pinned + self.history
+
+    @property
     def free(self) -> int:
         """What is left beside the reply's reserve, not below 0."""
-        return max(0, self.size - self.system - self.pinned - self.history - self.reserve)
+        return max(0, self.size - self.used - self.reserve)
 
 
 def take_tally(
@@ -42,21 +47,29 @@ def take_tally(
     kwargs: Mapping[str, object],
     tokenizer: Tokenizer,
     predict: int,
+    unended: Sequence[int] = (),
 ) -> Tally:
-    """Count the tokens of a conversation in its window. Raises TemplateError."""
+    """Count the tokens of a conversation in its window. Raises TemplateError.
+
+    Where the last reply met a limit, `unended` are those of its ids that were evaluated: what the template
+    writes behind them is not counted, so a full window is full to the token.
+    """
     cut = window.cut(messages)
     view, head, outside = window.view(messages, cut), window.head(messages, cut), window.outside(messages)
     leading, body = split(messages)
     reserve = window.budget(predict).reserve
     if not view:
-        return Tally((), 0, 0, 0, reserve, window.size)
+        return Tally((None,) * len(messages), 0, 0, 0, reserve, window.size)
     ids, prompt = spelling(view), spelling.prompt(view)
     counts = _by_message(template, view, kwargs, ids, prompt.text, tokenizer)
+    seen = window.ids(messages, cut, spelling)
+    if unended:
+        counts[-1] -= max(_behind(seen, unended), len(seen) - window.size)
     places = iter(range(len(head), len(view)))
     inside = [None if i in outside else counts[next(places)] for i in range(len(body))]
     system = sum(n for n, message in zip(counts, view, strict=True) if message.role == SYSTEM)
     pinned = sum(n or 0 for i, n in enumerate(inside) if (i, body[i]) in window.pinned)
-    cut_away = len(ids) - len(window.ids(messages, cut, spelling))
+    cut_away = len(ids) - len(seen)
     heads: list[int | None] = [*counts[: len(head)]]
     return Tally(
         (*heads[: len(leading)], *[0] * (len(leading) - len(heads)), *inside),
@@ -66,6 +79,12 @@ def take_tally(
         reserve,
         window.size,
     )
+
+
+def _behind(ids: Sequence[int], run: Sequence[int]) -> int:
+    """How many of the ids stand behind the last place of a run; 0 without one."""
+    starts = range(len(ids) - len(run), -1, -1) if run else ()
+    return next((len(ids) - at - len(run) for at in starts if ids[at : at + len(run)] == list(run)), 0)
 
 
 def _by_message(

@@ -74,7 +74,7 @@ class _Turn:
     def run(self, on_prefill: Progress | None, may_shift: bool) -> Iterator[Generated | Reply]:
         wanted = self.prompt
         may_shift = may_shift and self.engine.can_shift
-        kept = plan(self.engine.cached, wanted, may_shift).kept
+        steps = plan(self.engine.cached, wanted, may_shift)
         sampler = self.engine.sampler(self.options, wanted)
         started = time.perf_counter()
         prefilled = first_token = 0.0
@@ -92,7 +92,7 @@ class _Turn:
                     break
                 self.engine.feed(token_id)
         except InterruptedByUser:
-            evaluated = evaluated if prefilled else max(0, len(self.engine.cached) - kept)
+            evaluated = evaluated if prefilled else steps.fed(len(self.engine.cached))
         finally:
             sampler.close()
         begins = len(wanted) - len(self.unsaid)

@@ -232,7 +232,7 @@ class Generator(Protocol):
 
     @property
     def can_shift(self) -> bool:
-        """Whether what stands further back in the cache can be moved up."""
+        """Whether what stands further back in the cache can be moved, and put aside."""
         ...
 
     def ready(
@@ -240,8 +240,16 @@ class Generator(Protocol):
     ) -> int:
         """As for `Logits`.
 
-        With `may_shift`, what stood further back in the cache may be moved up instead of being evaluated
-        again: cheap, and not the same to the last digit, as it still knows of what stood before it.
+        With `may_shift`, what stood further back in the cache may be moved instead of being evaluated again,
+        also behind what is new: cheap, and not the same to the last digit, as it still knows of what stood
+        before it.
+        """
+        ...
+
+    def aside(self) -> AbstractContextManager[None]:
+        """Evaluate something else for a while: what is in the cache now is there again at the end.
+
+        It takes its room meanwhile, but for what both begin with. Raises EngineError unless `can_shift`.
         """
         ...
 

@@ -11,7 +11,7 @@ from llmcli.chat.conversation import Conversation
 from llmcli.chat.refill import Ahead, Refill
 from llmcli.chat.session import Session
 from llmcli.engine.protocol import Progress
-from llmcli.errors import InterruptedByUser, LlmcliError
+from llmcli.errors import InterruptedByUser, LlmcliError, TemplateError
 from llmcli.render.output import Output
 from llmcli.render.reply_writer import ReplyWriter
 from llmcli.render.safe import safe_line
@@ -42,6 +42,7 @@ class Repl:
     unsent: str = field(default="", init=False)
     is_editing: bool = field(default=False, init=False)
     """Whether the next message takes the place of the last one."""
+    _counted: tuple[object, int] = field(default=(None, 0), init=False)
 
     @property
     def conversation(self) -> Conversation:
@@ -143,9 +144,22 @@ class Repl:
         conversation, engine = self.conversation, self.conversation.engine
         dropped = len(conversation.window.outside(conversation.messages))
         outside = f"{dropped} messages outside  " if dropped else ""
-        used = f"{outside}{len(engine.cached)}/{engine.context_size} tokens"
+        used = f"{outside}{self._used()}/{engine.context_size} tokens"
         name = safe_line(engine.tokenizer.name)
         return f"{fitted(name, max(1, columns - len(used) - 2))}  {used}"
+
+    def _used(self) -> int:
+        """The tokens that /context counts; the line is drawn at every key, and they are counted once."""
+        conversation = self.conversation
+        messages, window = conversation.messages, conversation.window
+        state = conversation.engine, tuple(messages), window.cut(messages), frozenset(window.pinned)
+        if self._counted[0] != state:
+            try:
+                used = conversation.tally().used
+            except TemplateError:
+                used = len(conversation.engine.cached)
+            self._counted = state, used
+        return self._counted[1]
 
     def _input(self) -> Input | PlainInput:
         if not self.output.moves_cursor:

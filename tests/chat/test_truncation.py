@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,19 +18,22 @@ from llmcli.chat.reply import Dropped, Event, Notice, Reply
 from llmcli.chat.template import ChatTemplate
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.engine import LlamaEngine
-from llmcli.errors import UsageError, WindowFullError
+from llmcli.errors import InterruptedByUser, UsageError, WindowFullError
 from llmcli.settings.engine import EngineOptions
 from llmcli.settings.model import BUNDLED_FILE
 from llmcli.settings.sampling import SamplingOptions
 from llmcli.settings.window import WindowOptions
 from llmcli.tokens.tokenizer import decode
-from tests.models import CHATML, make_model
+from tests.models import CHATML, make_model, make_recurrent_model
 
 NO_END = ((480, -float("inf")), (482, -float("inf")))
 SAMPLING = SamplingOptions(logit_bias=NO_END, predict=12, seed=1, grammar="root ::= [a-z ]+")
 """A reply of 12 tokens in plain letters: the model can't end it."""
 
 ASKED = "the quick brown fox jumps over the lazy dog"
+
+REQUEST_SIZE, NEW_MESSAGE = 60, 40
+"""At most so many tokens are a request for a summary and a short message, with what the template writes."""
 
 Talk = Callable[..., Conversation]
 
@@ -45,9 +49,10 @@ def talk(tiny_model: Path) -> Iterator[Talk]:
         sampling: SamplingOptions = SAMPLING,
         model: Path = tiny_model,
         template: str = CHATML,
+        ctx_size: int | None = None,
         **more: int,
     ) -> Conversation:
-        engine = LlamaEngine.load(model, EngineOptions(threads=1))
+        engine = LlamaEngine.load(model, EngineOptions(threads=1, ctx_size=ctx_size))
         engines.append(engine)
         compiled = ChatTemplate.from_source(template, name="test", bos="", eos="")
         options = WindowOptions(overflow=policy, refill=refill, **more)
@@ -173,6 +178,61 @@ class TestSummaries:
         assert reply.context_used <= reply.context_size
         assert conversation.window.take_back(conversation.messages)
         assert not conversation.window.outside(conversation.messages)
+
+    @pytest.mark.parametrize("predict", [30, -1])
+    def test_what_stays_is_not_evaluated_again(self, talk: Talk, predict: int) -> None:
+        """A cut costs the request and twice the summary beside what any turn does; also in a full window."""
+        sampling = SamplingOptions(temp=0, predict=predict, seed=1)
+        conversation = talk("summarize", "shift", sampling=sampling, model=BUNDLED_FILE, ctx_size=768)
+        engine, cuts = conversation.engine, 0
+        assert isinstance(engine, LlamaEngine)
+        for number in range(16):
+            before, cached = engine.n_evaluated, len(engine.cached)
+            dropped, reply = asked(conversation, f"{number}: what is a token?")
+            if dropped:
+                cuts += 1
+                told, summary = dropped[0].text.split(": ", 1)
+                size = int(told.rpartition(" in ")[2])
+                lacking = max(0, cached + REQUEST_SIZE + 96 - 768)
+                beside = reply.usage.completion_tokens + NEW_MESSAGE
+                assert summary in seen(conversation)
+                assert engine.n_evaluated - before <= REQUEST_SIZE + 2 * size + lacking + beside
+                assert reply.usage.cached_tokens > 300 - lacking
+        assert cuts >= 1
+
+    def test_ctrl_c_while_it_is_written(self, talk: Talk) -> None:
+        """Nothing has left, the conversation in the cache is there again, and the next turn does it anew."""
+        conversation = talk("summarize", sampling=SamplingOptions(temp=0), model=BUNDLED_FILE, ctx_size=768)
+        engine = conversation.engine
+        for number in range(20):
+            cached, messages = list(engine.cached), conversation.messages
+            events = conversation.ask(f"{number}: what is a token?", on_prefill=lambda done: None)
+            if "summarizing" in str(next(events)):
+                break
+            list(events)
+        events.close()
+        interrupted = conversation.ask("and now?", on_prefill=partial(setattr, conversation.abort, "is_set"))
+        with pytest.raises(InterruptedByUser):
+            list(interrupted)
+        assert list(engine.cached) == cached
+        assert conversation.messages == messages
+        assert not conversation.window.outside(messages)
+        dropped, _ = asked(conversation, "and now?")
+        assert dropped[0].text.startswith("summarized")
+
+    @pytest.mark.parametrize("kind", ["sliding window", "recurrent"])
+    def test_where_nothing_can_be_put_aside(self, talk: Talk, kind: str, tmp_path: Path) -> None:
+        """The cut is made all the same, and what stays is evaluated anew."""
+        path = tmp_path / "model.gguf"
+        make_recurrent_model(path) if kind == "recurrent" else make_model(path, window=64)
+        conversation = talk("summarize", model=path, sampling=replace(SAMPLING, logit_bias=()))
+        _, reply = until_cut(conversation)
+        assert reply.usage.evaluated_tokens > 200
+        outside = conversation.window.outside(conversation.messages)
+        assert outside
+        assert conversation.window.take_back(conversation.messages)
+        dropped, _ = asked(conversation)
+        assert dropped
 
     def test_an_empty_summary_is_a_drop(self, talk: Talk) -> None:
         """A model that says nothing when asked to summarize loses no turn in silence."""

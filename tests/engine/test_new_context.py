@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,19 @@ from llmcli.engine.llama.model import LlamaModel
 from llmcli.settings.engine import EngineOptions
 from tests.engine.contexts import ONE_THREAD, TOLERANCE
 from tests.models import make_model
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "ubatch_size", "ctx_size"), [(1, 1, 512), (5, 2, 512), (2048, 512, 1)]
+)
+def test_more_branches_than_a_batch_has_tokens(
+    tiny_model: Path, batch_size: int, ubatch_size: int, ctx_size: int
+) -> None:
+    """llama.cpp aborts where a batch is smaller than the number of sequences: it is made large enough."""
+    asked = replace(ONE_THREAD, batch_size=batch_size, ubatch_size=ubatch_size, ctx_size=ctx_size)
+    with LlamaModel(tiny_model, asked) as model, LlamaContext(model, asked, n_sequences=9) as context:
+        assert context.n_sequences == 9
+        assert context.ready([1, 2, 3]) == 3
 
 
 class TestAdapters:

@@ -28,8 +28,19 @@ def carried_out(cached: Sequence[int], wanted: Sequence[int], steps: Plan) -> li
     cache = list(cached)
     for start, end in reversed(steps.cuts):
         del cache[start:end]
+    behind = cache[steps.kept :]
+    del cache[steps.kept :]
     assert cache == list(wanted[: steps.kept])
-    return cache + list(wanted[steps.kept :])
+    n_fed = 0
+    for start, end in steps.moved:
+        assert len(cache) <= start < end < len(wanted)
+        n_fed += start - len(cache)
+        cache += [*wanted[len(cache) : start], *behind[: end - start]]
+        del behind[: end - start]
+        assert steps.fed(len(cache)) == n_fed
+    assert not behind
+    assert steps.fed(len(wanted)) == n_fed + len(wanted) - len(cache) > 0
+    return cache + list(wanted[len(cache) :])
 
 
 @given(few_ids, few_ids.filter(bool), st.booleans())
@@ -77,11 +88,16 @@ def test_a_cut_in_the_middle_keeps_both_sides(gone: tuple[int, int]) -> None:
     assert plan(cached, wanted, can_shift=False).kept == start
 
 
-def test_a_changed_message_in_the_middle_is_fed_with_what_follows() -> None:
-    """A run moves up only behind what is kept: new ids in between end the plan there."""
+def test_new_ids_in_the_middle_are_fed_alone() -> None:
+    """What follows on them moves: down to make room for them, or up where more has left than came."""
     cached = list(range(1000))
-    wanted = [*cached[:100], 2000, *cached[100:]]
-    assert plan(cached, wanted, can_shift=True).kept == 100
+    wanted = [*cached[:100], 2000, *cached[100:], 9]
+    assert plan(cached, wanted, can_shift=True) == Plan((), 100, ((101, 1001),))
+    assert plan(cached, wanted, can_shift=False) == Plan(((100, 1000),), 100)
+    wanted = [*cached[:100], 2000, *cached[400:600], 2001, *cached[700:]]
+    steps = plan(cached, wanted, can_shift=True)
+    assert steps == Plan(((100, 400), (600, 700), (999, 1000)), 100, ((101, 301), (302, 601)))
+    assert steps.fed(len(wanted)) == 3
 
 
 def test_short_runs_stay_where_they_are() -> None:

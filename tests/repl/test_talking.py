@@ -133,3 +133,6 @@ class TestCommands:
         assert re.search(r"user +\d+ tokens  hello", shown)
         assert re.search(r"assistant +\d+ tokens  yes!", shown)
         assert f"the window holds {used(terminal)} of 512 tokens" in shown
+        listed = re.findall(r"(?:user|assistant) +(\d+) tokens", shown)
+        assert used(terminal) == sum(map(int, listed))
+        assert f"history {used(terminal)}, " in shown

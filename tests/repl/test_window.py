@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.program import Program
 from tests.cli.terminal import Terminal
-from tests.repl.screen import Open, at_prompt, says
+from tests.repl.screen import Open, at_prompt, says, used
 
 LETTERS = ("--grammar", "root ::= [a-z ]+", "--logit-bias", "482-inf", "--logit-bias", "480-inf", "-n", "8")
 """Replies of eight tokens that meet their limit."""
@@ -59,6 +59,25 @@ def test_continue(chat: Open) -> None:
     assert after.count("assistant") == before.count("assistant") == 1
     tokens = [int(re.findall(r"assistant +(\d+) tokens", text)[0]) for text in (before, after)]
     assert tokens[1] >= tokens[0] + 4
+
+
+def test_a_full_window_is_full(chat: Open) -> None:
+    """A reply that met the window's end fills it to the last token, and no further."""
+    terminal = chat("-n", "-1", "--overflow", "stop")
+    says(terminal, "hello")
+    shown = says(terminal, "/context")
+    assert "the window holds 256 of 256 tokens" in shown
+    assert "history 256, " in shown
+    assert used(terminal) == 256
+
+
+def test_an_empty_window(chat: Open) -> None:
+    """When the only turn fills the window it leaves for the next one; it is listed as outside."""
+    terminal = chat("-n", "-1")
+    assert re.search(r"dropped turn 1, \d+ tokens", says(terminal, "hello"))
+    shown = says(terminal, "/context")
+    assert re.search(r"0 user +outside  hello\n +1 assistant +outside  ", shown)
+    assert "the window holds 0 of 256 tokens" in shown
 
 
 def test_pin(chat: Open) -> None:

@@ -28,8 +28,7 @@ class LlamaBranches:
 
     def __init__(self, context: LlamaContext) -> None:
         self._context = context
-        n_sequences = int(lib.llama_n_seq_max(context.pointer))
-        self._free = list(range(n_sequences - 1, PROMPT, -1))
+        self._free = list(range(context.n_sequences - 1, PROMPT, -1))
         self._lengths = {PROMPT: len(context.cached)}
         self.n_cells = context.size - len(context.cached)
         self.room = min(len(self._free), self.n_cells)

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.adapters import apply_adapters
+from llmcli.engine.llama.aside import Aside
 from llmcli.engine.llama.library import lib, log
 from llmcli.engine.llama.memory import can_shift, can_step_back
 from llmcli.engine.llama.model import LlamaModel
-from llmcli.engine.llama.new_context import new_context
-from llmcli.engine.plan import plan
+from llmcli.engine.llama.new_context import new_context, rows_at_once
+from llmcli.engine.plan import Plan, plan
 from llmcli.engine.protocol import Progress
 from llmcli.errors import EngineError, UsageError, WindowFullError
 from llmcli.settings.engine import EngineOptions
@@ -28,9 +29,6 @@ DECODED, NO_ROOM, ABORTED = 0, 1, 2
 
 SLOW = 0.05
 """Seconds after which a call into llama.cpp has to be one that Ctrl-C can end in the middle."""
-
-LOGITS_ROOM = 128 << 20
-"""Bytes of logits that one evaluation may leave: 220 rows of a vocabulary of 152,000."""
 
 
 class LlamaContext:
@@ -67,11 +65,13 @@ class LlamaContext:
         self.n_threads: int = lib.llama_n_threads_batch(self._pointer)
         """How many threads evaluate a prompt."""
         self.can_shift = can_shift(model.pointer, self.memory)
-        """Whether what stands further back in the cache can be moved up."""
+        """Whether what stands further back in the cache can be moved, and put aside."""
+        self.beside = Aside(self.memory, lib.llama_n_seq_max(self._pointer) - 1)
+        self.n_sequences: int = lib.llama_n_seq_max(self._pointer) - self.can_shift
+        """How many branches there can be, the one that `cached` speaks of among them."""
         self.n_vocab = model.vocabulary.n_tokens
         self._n_batch: int = lib.llama_n_batch(self._pointer)
-        n_rows: int = min(lib.llama_n_ubatch(self._pointer), LOGITS_ROOM // (4 * self.n_vocab))
-        self.block = max(1, n_rows)
+        self.block = rows_at_once(self._pointer, self.n_vocab)
         """How many tokens `rows` evaluates at once."""
         self._tokens = (lib.llama_token * self._n_batch)()
         self._batch = lib.llama_batch_get_one(self._tokens, 1)
@@ -105,24 +105,34 @@ class LlamaContext:
     ) -> int:
         """Make the cache hold exactly `wanted`; how many tokens were evaluated for it.
 
-        With `may_shift`, what stood further back may be moved up instead of being evaluated again: cheap,
-        but not the same to the last digit. Raises WindowFullError where `wanted` does not fit (and changes
+        With `may_shift`, what stood further back may be moved instead of being evaluated again: cheap, but
+        not the same to the last digit. Raises WindowFullError where `wanted` does not fit (and changes
         nothing), InterruptedByUser on Ctrl-C (the cache then holds a beginning of `wanted`).
         """
         pointer = self.pointer
         self._check_fits(wanted)
         if self._has_logits and self._cached == list(wanted):
             return 0
-        kept = self._step_back(wanted, may_shift)
+        steps = self._step_back(wanted, may_shift)
+        n_fed = steps.fed(len(wanted))
         # Who watches the progress wants to see it move: as often as costs nothing.
         step = lib.llama_n_ubatch(pointer) if on_progress else self._n_batch
-        for start in range(kept, len(wanted), step):
-            if on_progress:
-                on_progress((start - kept) / (len(wanted) - kept))
-            self._append(pointer, wanted[start : start + step])
+        try:
+            for start, end in [*steps.moved, (len(wanted), len(wanted))]:
+                for at in range(len(self._cached), start, step):
+                    if on_progress:
+                        on_progress(steps.fed(at) / n_fed)
+                    self._append(pointer, wanted[at : min(at + step, start)])
+                if start < end:
+                    with self.abort.calling():
+                        self.beside.give_back(start, end)
+                        self._cached += wanted[start:end]
+        finally:
+            if steps.moved:
+                self.beside.clear()
         if on_progress:
             on_progress(1.0)
-        return len(wanted) - kept
+        return n_fed
 
     def rows(
         self, wanted: Sequence[int], begin: int = 0, *, on_progress: Progress | None = None
@@ -134,7 +144,7 @@ class LlamaContext:
         """
         pointer = self.pointer
         self._check_fits(wanted)
-        kept = self._step_back(wanted[: begin + 1], False)
+        kept = self._step_back(wanted[: begin + 1], False).kept
         for start in range(kept, begin, self._n_batch):
             self._append(pointer, wanted[start : min(begin, start + self._n_batch)])
         for start in range(begin, len(wanted), self.block):
@@ -227,16 +237,22 @@ class LlamaContext:
         for token_id in wanted:
             self.check_id(token_id)
 
-    def _step_back(self, wanted: Sequence[int], may_shift: bool) -> int:
-        """Make the cache hold a beginning of `wanted` that lacks at least its last token; how many it is."""
+    def _step_back(self, wanted: Sequence[int], may_shift: bool) -> Plan:
+        """Make the cache hold a beginning of `wanted` that lacks at least its last token; how it goes on.
+
+        What of the rest is there already is put aside, where it belongs.
+        """
         steps = plan(self._cached, wanted, may_shift and self.can_shift)
         self._has_logits = False
         with self.abort.calling():
             is_there = can_step_back(self._model.pointer, self.memory, len(self._cached), steps.kept)
             if is_there and all(self._cut(start, end) for start, end in reversed(steps.cuts)):
-                return steps.kept
+                if steps.moved:
+                    self.beside.take(steps.kept, steps.moved)
+                    del self._cached[steps.kept :]
+                return steps
             self._clear()
-        return 0
+        return Plan((), 0)
 
     def _append(self, pointer: int, ids: Sequence[int], *, every_row: bool = False) -> None:
         self._tokens[: len(ids)] = ids

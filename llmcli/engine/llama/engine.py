@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +19,7 @@ from llmcli.engine.llama.sampler import LlamaSampler
 from llmcli.engine.llama.state import restore_state, saved_state, state_version
 from llmcli.engine.llama.vocabulary import LlamaVocabulary
 from llmcli.engine.protocol import Progress
+from llmcli.errors import EngineError
 from llmcli.settings.engine import EngineOptions
 from llmcli.settings.sampling import SEEDS, SamplingOptions
 
@@ -111,6 +113,19 @@ class LlamaEngine:
         """A sampler chain for one reply; without a seed in the options, with a random one."""
         seed = options.seed if options.seed is not None and options.seed >= 0 else secrets.randbelow(SEEDS)
         return LlamaSampler(self.context, self.tokenizer, options, seed, prompt)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What is in the cache now is there again when the block is left; see the protocol `Generator`."""
+        if not self.can_shift:
+            raise EngineError("nothing in this model's cache can be put aside")
+        cached = list(self.cached)
+        self.context.beside.copy()
+        try:
+            yield
+        finally:
+            with self.context.abort.calling():
+                self.context.hold(cached if self.context.beside.restore(len(cached)) else ())
 
     @property
     def state_version(self) -> str:

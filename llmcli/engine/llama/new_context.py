@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from llmcli.engine.llama.library import lib, log
+from llmcli.engine.llama.memory import sliding_window
 from llmcli.engine.llama.model import LlamaModel
 from llmcli.engine.machine import memory
 from llmcli.engine.processors import usable_processors
@@ -11,6 +12,8 @@ from llmcli.settings.engine import AUTO_LIMIT, EngineOptions
 
 BEYOND_DOUBT = 4
 """How many times the memory an estimate has to be for a refusal: some models need less than estimated."""
+LOGITS_ROOM = 128 << 20
+"""Bytes of logits that one evaluation may leave: 220 rows of a vocabulary of 152,000."""
 FLASH_ATTN = {
     "auto": lib.LLAMA_FLASH_ATTN_TYPE_AUTO,
     "on": lib.LLAMA_FLASH_ATTN_TYPE_ENABLED,
@@ -38,7 +41,9 @@ UNQUANTIZED = ("f32", "f16", "bf16")
 def new_context(model: LlamaModel, options: EngineOptions, n_sequences: int = 1) -> int:
     """A C context for a model, whose cache holds up to `n_sequences` branches of a text at once.
 
-    A model with a recurrent state would need that state once for each: it gets one sequence.
+    There is one more sequence, for what is put aside: it costs nothing where all share the cells of the
+    cache. A model with a recurrent state would need that state once for each: it gets one sequence. One with
+    a sliding window would need more cells, and can put nothing aside: it gets as many as were asked for.
 
     Raises UsageError for options that llama.cpp would abort on, ModelError with its reason where it refuses
     them.
@@ -49,11 +54,12 @@ def new_context(model: LlamaModel, options: EngineOptions, n_sequences: int = 1)
         )
     size = _size(model, options)
     params = lib.llama_context_default_params()
-    params.n_ctx = size
-    params.n_batch = min(options.batch_size, size)
-    params.n_ubatch = min(options.ubatch_size, options.batch_size, size)
     recurs = lib.llama_model_is_recurrent(model.pointer) or lib.llama_model_is_hybrid(model.pointer)
-    params.n_seq_max = 1 if recurs else n_sequences
+    params.n_seq_max = 1 if recurs else n_sequences + (not sliding_window(model.pointer))
+    # llama.cpp aborts where a batch has no room for a token of each sequence; it rounds a window up to 256.
+    params.n_ctx = max(size, params.n_seq_max)
+    params.n_batch = max(min(options.batch_size, size), params.n_seq_max)
+    params.n_ubatch = min(options.ubatch_size, options.batch_size, size)
     params.kv_unified = params.n_seq_max > 1
     params.n_threads = options.threads or usable_processors()
     params.n_threads_batch = options.threads_batch or params.n_threads
@@ -79,6 +85,12 @@ def new_context(model: LlamaModel, options: EngineOptions, n_sequences: int = 1)
             hint="a smaller -c needs less memory; --debug shows all that llama.cpp says",
         )
     return int(pointer)
+
+
+def rows_at_once(context: int, n_vocab: int) -> int:
+    """How many tokens' logits one evaluation may leave."""
+    n_rows: int = min(lib.llama_n_ubatch(context), LOGITS_ROOM // (4 * n_vocab))
+    return max(1, n_rows)
 
 
 def _size(model: LlamaModel, options: EngineOptions) -> int:

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 @slash("/context", "list the messages with their tokens, and what the window is used for")
 def _context(repl: Repl, _argument: str) -> None:
-    conversation, engine = repl.conversation, repl.conversation.engine
+    conversation = repl.conversation
     tally = conversation.tally()
     for number, (message, tokens) in enumerate(zip(conversation.messages, tally.messages, strict=True)):
         line = message_line(number, message, tokens, pinned=conversation.is_pinned(number))
         repl.output.write(safe_line(line) + "\n")
-    repl.output.write(f"the window holds {len(engine.cached)} of {engine.context_size} tokens\n")
+    repl.output.write(f"the window holds {tally.used} of {tally.size} tokens\n")
     repl.output.write(f"{tally_line(tally)}\n")
 
 
