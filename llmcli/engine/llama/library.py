@@ -13,12 +13,29 @@ from importlib import import_module
 from importlib.util import find_spec, module_from_spec
 from typing import Any
 
+from llmcli.errors import EngineError
+
 # When llama.cpp aborts it prints a debugger's backtrace on stdout, where the user's data goes.
 os.environ.setdefault("GGML_NO_BACKTRACE", "1")
 
 
 def _c_api() -> Any:
-    """llama_cpp.llama_cpp, without what its package imports for its own class: 0.05 s and 9 MB."""
+    """llama_cpp.llama_cpp, without what its package imports for its own class: 0.05 s and 9 MB.
+
+    Raises EngineError where there is none, or the library that belongs to it can't be loaded.
+    """
+    try:
+        return _bare_c_api()
+    except (ImportError, OSError, RuntimeError) as error:
+        raise EngineError(
+            f"llama.cpp can't be loaded: {error}",
+            hint=f"LLAMA_CPP_LIB_PATH is {os.environ['LLAMA_CPP_LIB_PATH']}"
+            if "LLAMA_CPP_LIB_PATH" in os.environ
+            else "install llama-cpp-python anew: 'llmcli doctor' says how",
+        ) from None
+
+
+def _bare_c_api() -> Any:
     package = find_spec("llama_cpp")
     if package is None or "llama_cpp" in sys.modules:
         return import_module("llama_cpp.llama_cpp")
