@@ -6,17 +6,13 @@ from pathlib import Path
 
 from llmcli.errors import FileError
 from llmcli.settings.new_file import new_file
-from llmcli.settings.there import exists, is_file
 
 
 def save(path: str, text: str) -> None:
     """Write `text` beside the file and put it in its place. Raises FileError where that can't be done."""
     target = Path(path)
     try:
-        if exists(target) and not is_file(target):  # a terminal, a pipe: nothing to put in its place
-            target.write_text(text, encoding="utf-8")
-            return
-        with new_file(target.resolve()) as write:
+        with new_file(target) as write:
             write(text.encode())
     except (OSError, ValueError) as error:
         raise FileError(f"{path}: can't write it: {getattr(error, 'strerror', None) or error}") from None

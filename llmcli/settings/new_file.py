@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from llmcli.errors import FileError
 from llmcli.settings.there import exists
@@ -17,23 +18,34 @@ from llmcli.settings.there import exists
 def new_file(path: Path, header: Callable[[int], bytes] | None = None) -> Iterator[Callable[[bytes], None]]:
     """A function that writes to a file, which stands under its name only when the block ends well.
 
-    `header` makes the file's head from the number of bytes behind it. Raises FileError.
+    A link is followed. A pipe or a device that has the name stays, and is written to as it comes. `header`
+    makes the file's head from the number of bytes behind it. Raises FileError.
     """
+    beside: Path | None = None
+    try:
+        if path.exists() and not path.is_file():
+            file: BinaryIO = path.open("wb")
+        else:
+            path = path.resolve()
+            number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            file, beside = os.fdopen(number, "wb"), Path(name)
+    except (OSError, RuntimeError) as error:
+        raise _failed(path, error) from None
     n_bytes = 0
     try:
-        number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    except OSError as error:
-        raise FileError(f"{path}: {error.strerror}") from None
-    try:
-        with os.fdopen(number, "wb") as file:
+        with file:
+            if header and not file.seekable():
+                raise FileError(f"{path}: is a pipe, and the length of all is to stand at the beginning")
 
             def write(data: bytes) -> None:
                 nonlocal n_bytes
                 n_bytes += len(data)
                 try:
                     file.write(data)
+                    if beside is None:
+                        file.flush()
                 except OSError as error:
-                    raise FileError(f"{path}: {error.strerror}") from None
+                    raise _failed(path, error) from None
 
             if header:
                 file.write(header(0))
@@ -41,13 +53,19 @@ def new_file(path: Path, header: Callable[[int], bytes] | None = None) -> Iterat
             if header:
                 file.seek(0)
                 file.write(header(n_bytes))
-        Path(name).chmod(_mode_of(path))
-        Path(name).replace(path)
+        if beside:
+            beside.chmod(_mode_of(path))
+            beside.replace(path)
     except OSError as error:
-        raise FileError(f"{path}: {error.strerror}") from None
+        raise _failed(path, error) from None
     finally:
-        with suppress(OSError):
-            Path(name).unlink()
+        if beside:
+            with suppress(OSError):
+                beside.unlink()
+
+
+def _failed(path: Path, error: Exception) -> FileError:
+    return FileError(f"{path}: {getattr(error, 'strerror', None) or error}")
 
 
 def _mode_of(path: Path) -> int:

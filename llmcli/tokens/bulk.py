@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -148,8 +149,9 @@ class BulkEncoder:
         """Build the fast way, here or in helpers. It is tried once."""
         self._has_chosen = True
         if self._ways().in_helpers and can_fork():
-            self._helpers = Helpers(self._encode_in_helper, workers)
-        else:
+            with suppress(OSError):  # there may be no further process or pipe
+                self._helpers = Helpers(self._encode_in_helper, workers)
+        if self._helpers is None:
             self._fast = self._ways().build_fast()
 
     def _encode_in_helper(self) -> Callable[[Batch], BatchIds] | None:

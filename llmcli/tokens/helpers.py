@@ -19,7 +19,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from llmcli.errors import EngineError
+from llmcli.errors import EngineError, LlmcliError
 from llmcli.tokens.batch import Batch, BatchIds
 from llmcli.tokens.memory import give_back, resident
 
@@ -46,8 +46,11 @@ GROWN = 75
 
 
 def can_fork() -> bool:
-    """Whether processes can be copies of this one: elsewhere than on Linux, libraries don't bear it."""
-    return platform.system() == "Linux"
+    """Whether processes can be copies of this one, and tell how large they are.
+
+    Elsewhere than on Linux, libraries don't bear it.
+    """
+    return platform.system() == "Linux" and resident() is not None
 
 
 class Helpers:
@@ -56,7 +59,8 @@ class Helpers:
     def __init__(self, make: Callable[[], Encode | None], most: int) -> None:
         """`make` is called in the nursery and gives what its copies do; None where there is no fast way.
 
-        To be called while no other thread works. At most `most` helpers run at once.
+        To be called while no other thread works. At most `most` helpers run at once. Raises OSError where
+        there may be no further process or pipe.
         """
         from multiprocessing import get_context
 
@@ -136,33 +140,48 @@ def _nursery(
 
     for ours, _ in pairs:
         ours.close()
-    encode = make()
+    try:
+        encode = make()
+    except (LlmcliError, OSError, MemoryError):  # it is only a faster way
+        return
     if encode is None:
         return
     give_back()
     n, growth = _shares(resident() or 0, len(pairs))
     pipes = [theirs for _, theirs in pairs]
-    for pipe in pipes[n:]:
-        pipe.close()
-    del pipes[n:]
     context = get_context("fork")
+    running: dict[int, tuple[ForkProcess, Connection]] = {}
 
     def helper(pipe: Connection) -> None:
-        for other in pipes:
+        # Who holds an end of what is another's keeps its reader waiting when that one is gone.
+        for other in (number, *pipes):
             if other is not pipe:
                 other.close()
         _help(pipe, encode, growth)
 
     def begin(pipe: Connection) -> None:
+        """Fork a helper; where there may be no further process, its pipe is closed."""
         process = context.Process(target=helper, args=(pipe,), name="tokenize")
-        process.start()
-        running[process.sentinel] = process, pipe
+        try:
+            process.start()
+        except OSError:
+            leave(pipe)
+        else:
+            running[process.sentinel] = process, pipe
 
-    running: dict[int, tuple[ForkProcess, Connection]] = {}
-    for pipe in pipes:
-        begin(pipe)
+    def leave(pipe: Connection) -> None:
+        pipes.remove(pipe)
+        pipe.close()
+
+    for pipe in pipes[n:]:
+        leave(pipe)
+    for n_begun, pipe in enumerate(list(pipes)):
+        if len(running) == n_begun:  # none has failed: they are counted from the first
+            begin(pipe)
+        else:
+            leave(pipe)
     with suppress(OSError):  # nobody waits for it any more
-        number.send(n)
+        number.send(len(running))
     number.close()
     while running:
         ended = wait(list(running))
@@ -171,11 +190,7 @@ def _nursery(
             process.join()
             grown = process.exitcode == GROWN
             process.close()
-            if grown:
-                begin(pipe)
-            else:
-                pipes.remove(pipe)
-                pipe.close()
+            (begin if grown else leave)(pipe)
 
 
 def _shares(now: int, most: int) -> tuple[int, int]:

@@ -39,6 +39,8 @@ class Source:
         while True:
             if self._waits():
                 yield b""
+                # Of a descriptor that other programs left non-blocking, read would say that it has ended.
+                select.select([self._stream], [], [])
             try:
                 block = read(BLOCK)
             except OSError as error:

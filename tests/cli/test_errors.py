@@ -252,3 +252,10 @@ class TestDebug:
         ran = llmcli("tokenize", "x").failed(1, "unexpected ZeroDivisionError: 7 / 0")
         assert "bug" in ran.hint
         assert "in broken" in llmcli("tokenize", "x", "--debug").stderr
+
+
+def test_llama_cpp_that_is_not_there(llmcli: Program, tmp_path: Path) -> None:
+    """The library that LLAMA_CPP_LIB_PATH promises is no bug of llmcli where it is missing."""
+    ran = llmcli.process("count", shell=f'LLAMA_CPP_LIB_PATH={tmp_path} "$@" </dev/null')
+    ran.failed(1, "llama.cpp can't be loaded")
+    assert str(tmp_path) in ran.hint

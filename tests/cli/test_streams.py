@@ -30,6 +30,47 @@ def test_a_record_leaves_as_soon_as_it_is_done(llmcli: Program) -> None:
         assert running.end().stdout.count(b"\n") == 1
 
 
+def test_input_that_does_not_block(llmcli: Program, tmp_path: Path) -> None:
+    """A pipe that another program left non-blocking is read to its end, not to its first pause."""
+    there, here = os.pipe()
+    os.set_blocking(there, False)
+    os.write(here, b"the dog\n")
+    with subprocess.Popen(
+        [sys.executable, "-m", "llmcli", "tokenize", "--lines"],
+        env=llmcli.environ(),
+        cwd=tmp_path,
+        stdin=there,
+        stdout=subprocess.PIPE,
+    ) as running:
+        assert running.stdout
+        first = running.stdout.readline()
+        os.write(here, b"the dog\n")
+        os.close(here)
+        assert running.stdout.read() == first != b""
+    os.close(there)
+
+
+def test_a_pipe_with_a_name(llmcli: Program, tmp_path: Path) -> None:
+    """-o writes into it, and does not put a file in its place; a file of numbers needs its length first."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    ran = llmcli.process("tokenize", "-o", pipe, "the dog", shell=f'cat {pipe} & "$@"; wait')
+    assert ran.succeeded().stdout == llmcli("tokenize", "the dog").stdout
+    assert pipe.is_fifo()
+    args = ["tokenize", "--format", "npy", "-o", pipe, "the dog"]
+    llmcli.process(*args, shell=f'cat {pipe} & "$@"; s=$?; wait; exit $s').failed(1, "is a pipe")
+
+
+def test_a_link_is_followed(llmcli: Program, tmp_path: Path) -> None:
+    """-o replaces the file that a link leads to, not the link."""
+    file, link = tmp_path / "file", tmp_path / "link"
+    file.write_text("old")
+    link.symlink_to(file)
+    llmcli("tokenize", "-o", link, "the dog").succeeded()
+    assert link.is_symlink()
+    assert file.read_bytes() == llmcli("tokenize", "the dog").stdout
+
+
 def test_records_in_order(llmcli: Program, tmp_path: Path) -> None:
     """Records of very different lengths keep their order, and each has the ids it has alone."""
     texts = [b"the dog " * (1 + 97 * n % 1500) for n in range(400)]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from multiprocessing import active_children
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -102,6 +104,48 @@ def test_one_that_dies(begun: Callable[..., Helpers]) -> None:
 def test_no_fast_way(begun: Callable[..., Helpers]) -> None:
     """Then whoever asks has to do it."""
     assert begun(None, 2).encode(Batch(b"x")) is None
+
+
+@pytest.mark.parametrize("n_left", [5, 9, 11, 13])
+def test_where_no_file_can_be_opened(begun: Callable[..., Helpers], n_left: int) -> None:
+    """As many pipes as there may be, an error at once or no fast way: never an endless wait."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(number.name) for number in Path("/proc/self/fd").iterdir())
+    resource.setrlimit(resource.RLIMIT_NOFILE, (highest + n_left, before[1]))
+    try:
+        answer = begun(own_process, 2).encode(Batch(b"x"))
+    except OSError as error:
+        assert error.errno == errno.EMFILE
+    else:
+        assert answer is None or answer.ids[0] != os.getpid()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_nursery_that_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    """Then there is no fast way, and nothing is said of it."""
+
+    def make() -> helpers.Encode | None:
+        raise MemoryError
+
+    some = Helpers(make, 2)
+    assert some.encode(Batch(b"x")) is None
+    some.close()
+    assert capfd.readouterr().err == ""
+
+
+def test_a_nursery_that_is_killed_before_it_can_tell() -> None:
+    """Helpers that it has begun keep nobody waiting."""
+
+    def make() -> helpers.Encode | None:
+        os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGKILL))
+        return own_process
+
+    some = Helpers(make, 1)
+    assert some.encode(Batch(b"x")) is None
+    some.close()
 
 
 @pytest.mark.parametrize("growth", [0, 64 << 20], ids=["replaced", "kept"])

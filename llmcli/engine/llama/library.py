@@ -13,6 +13,8 @@ from importlib import import_module
 from importlib.util import find_spec, module_from_spec
 from typing import Any
 
+from llmcli.errors import EngineError
+
 # When llama.cpp aborts it prints a debugger's backtrace on stdout, where the user's data goes.
 os.environ.setdefault("GGML_NO_BACKTRACE", "1")
 
@@ -33,7 +35,20 @@ def part_of_llama_cpp(name: str) -> Any:
         del sys.modules["llama_cpp"]
 
 
-lib = part_of_llama_cpp("llama_cpp")
+def _c_api() -> Any:
+    """The C API. Raises EngineError where there is none, or its library can't be loaded."""
+    try:
+        return part_of_llama_cpp("llama_cpp")
+    except (ImportError, OSError, RuntimeError) as error:
+        raise EngineError(
+            f"llama.cpp can't be loaded: {error}",
+            hint=f"LLAMA_CPP_LIB_PATH is {os.environ['LLAMA_CPP_LIB_PATH']}"
+            if "LLAMA_CPP_LIB_PATH" in os.environ
+            else "install llama-cpp-python anew: 'llmcli doctor' says how",
+        ) from None
+
+
+lib = _c_api()
 """The C API. ctypes checks its arguments when they are passed; its stubs know too little to check before."""
 
 ERROR = 4

@@ -84,7 +84,7 @@ def _export(repl: Repl, argument: str) -> None:
         raise UsageError("usage: /export FILE [--all]", hint=f"FILE ends in .{', .'.join(FORMATS)}")
     text = export(repl.session.as_saved(), everything=name != argument)
     try:
-        with new_file(target.resolve()) as write:
+        with new_file(target) as write:
             write(text.encode())
     except (OSError, RuntimeError) as error:
         raise FileError(f"{target}: {error}") from None
