@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from llmcli.chat.messages import ASSISTANT
 from llmcli.errors import InputError, UsageError
+from llmcli.repl.commands.arguments import path_of
 from llmcli.repl.commands.registry import slash
 from llmcli.tokens.tokenizer import to_bytes
 
@@ -23,7 +24,7 @@ def _file(repl: Repl, argument: str) -> None:
     if argument == "-":
         repl.attached = ""
     elif argument:
-        text = _read(Path(argument).expanduser())
+        text = _read(path_of(argument))
         repl.attached = f"{repl.attached}\n\n{text}" if repl.attached else text
     tokenizer, size = repl.conversation.engine.tokenizer, repl.conversation.engine.context_size
     count = len(tokenizer.encode(to_bytes(repl.attached), parse_special=False, bos=False, eos=False))

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from llmcli.errors import UsageError
 from llmcli.repl.commands.registry import slash
-from llmcli.repl.keyboard import held_back
 from llmcli.repl.probabilities import last_written, score_written, with_another
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def _probs(repl: Repl, argument: str) -> None:
     from llmcli.render.reply_probs import alternatives_table, reply_table
 
     written = last_written(repl.conversation, repl.view.last)
-    with repl.conversation.abort.installed(), held_back(), repl.progress() as on_progress:
+    with repl.conversation.abort.installed(), repl.progress() as on_progress:
         report = score_written(repl.conversation, written, LISTED, on_progress)
     n_tokens = len(report.tokens)
     if not argument:
