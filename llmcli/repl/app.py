@@ -18,7 +18,6 @@ from llmcli.render.safe import safe_line
 from llmcli.repl.commands import COMMANDS, Leave, run_command
 from llmcli.repl.commands.saved import greet
 from llmcli.repl.input import Input, fitted
-from llmcli.repl.keyboard import held_back
 from llmcli.repl.names import names
 from llmcli.repl.plain_input import PlainInput
 
@@ -90,7 +89,7 @@ class Repl:
         before = conversation.messages
         turn, self.is_editing = session.edit if self.is_editing else session.ask, False
         # The line editor has its own way with SIGINT; here it is ours again.
-        with conversation.abort.installed(), held_back(), self.progress() as on_prefill:
+        with conversation.abort.installed(), self.progress() as on_prefill:
             if go_on:
                 events = session.go_on(on_prefill=on_prefill)
             elif text is None:
@@ -117,7 +116,7 @@ class Repl:
         """Make the cut that the next turn is likely to need, and have it evaluated while the user types."""
         conversation = self.conversation
         try:
-            with conversation.abort.installed(), held_back():
+            with conversation.abort.installed():
                 for event in conversation.look_ahead():
                     if isinstance(event, Ahead):
                         self.refill.start(event)
@@ -130,8 +129,7 @@ class Repl:
 
     def switch(self, reference: str) -> None:
         """Go on with another model."""
-        with held_back():
-            self.load(reference)
+        self.load(reference)
         self.refill = Refill(self.conversation.engine)
 
     def put_back(self, message: str) -> None:

@@ -51,6 +51,7 @@ class Input:
             complete_while_typing=False,
             bottom_toolbar=self._bottom_line,
             enable_open_in_editor=True,
+            enable_suspend=True,
             color_depth=None if colors else ColorDepth.DEPTH_1_BIT,
         )
         self._session.app.after_render += self._idle

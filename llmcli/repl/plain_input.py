@@ -8,6 +8,7 @@ from pathlib import Path
 from llmcli.render.output import Output
 from llmcli.repl.history import open_history
 from llmcli.repl.input import CONTINUED, PROMPT
+from llmcli.repl.keyboard import echoed
 
 
 class PlainInput:
@@ -44,11 +45,13 @@ class PlainInput:
     def _line(self, prompt: str) -> str:
         self._output.write(prompt)
         self._output.flush()
-        line = sys.stdin.readline()
+        with echoed():
+            line = sys.stdin.buffer.readline()
         if not line:
             self._output.write("\n")
             raise EOFError
-        return line.removesuffix("\n")
+        # Not sys.stdin's own decoding: in most locales it raises an error for bytes that are no text.
+        return line.decode(sys.stdin.encoding, "replace").removesuffix("\n")
 
     def _no_history(self, path: Path, error: OSError) -> None:
         self.problem = f"the history is not kept: {path}: {error.strerror}"
