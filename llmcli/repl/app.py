@@ -53,7 +53,8 @@ class Repl:
     def run(self) -> None:
         """Read and answer until Ctrl-D or /exit."""
         try:
-            self._loop()
+            with self.conversation.abort.installed():
+                self._loop()
         finally:
             self.refill.stop()
 
@@ -63,6 +64,8 @@ class Repl:
         self.output.note(reader.greeting)
         greet(self)
         while True:
+            # The line editor has its own way with Ctrl-C, and `_handle` another: between them it is nothing.
+            self.conversation.abort.disregard()
             if reader.problem != told:
                 told = reader.problem
                 self.output.note(f"notice: {told}")
@@ -88,8 +91,7 @@ class Repl:
         conversation, session = self.conversation, self.session
         before = conversation.messages
         turn, self.is_editing = session.edit if self.is_editing else session.ask, False
-        # The line editor has its own way with SIGINT; here it is ours again.
-        with conversation.abort.installed(), self.progress() as on_prefill:
+        with self.progress() as on_prefill:
             if go_on:
                 events = session.go_on(on_prefill=on_prefill)
             elif text is None:
@@ -116,12 +118,11 @@ class Repl:
         """Make the cut that the next turn is likely to need, and have it evaluated while the user types."""
         conversation = self.conversation
         try:
-            with conversation.abort.installed():
-                for event in conversation.look_ahead():
-                    if isinstance(event, Ahead):
-                        self.refill.start(event)
-                    else:
-                        self.view.show(event)
+            for event in conversation.look_ahead():
+                if isinstance(event, Ahead):
+                    self.refill.start(event)
+                else:
+                    self.view.show(event)
         except (KeyboardInterrupt, InterruptedByUser):
             self.output.note("interrupted; nothing has left the window")
         except LlmcliError as error:  # the reply before it is kept all the same
@@ -147,7 +148,7 @@ class Repl:
 
     def _input(self) -> Input | PlainInput:
         if not self.output.moves_cursor:
-            return PlainInput(self.history, self.output)
+            return PlainInput(self.history, self.output, self.conversation.abort)
         commands = list(COMMANDS.values())
         colors, idle = self.output.colors_output, self.view.prepare
         return Input(self.history, commands, names(self), self.status, colors, idle)
@@ -158,11 +159,12 @@ class Repl:
             return
         is_command = text.startswith("/") and not text.startswith("//")
         try:
-            if is_command:
-                self.is_editing = False
-                run_command(self, text)
-            else:
-                self.answer(text.removeprefix("/") if text.startswith("//") else text)
+            with self.conversation.abort.installed():
+                if is_command:
+                    self.is_editing = False
+                    run_command(self, text)
+                else:
+                    self.answer(text.removeprefix("/") if text.startswith("//") else text)
         except (KeyboardInterrupt, InterruptedByUser):
             self.output.note("interrupted; nothing was changed")
             self.unsent = "" if is_command else text

@@ -61,7 +61,7 @@ class Input:
 
         Raises KeyboardInterrupt on Ctrl-C, EOFError on Ctrl-D in an empty line.
         """
-        return self._session.prompt(PROMPT, default=unsent)
+        return self._session.prompt(PROMPT, default=unsent, handle_sigint=False)
 
     def _idle(self, app: Application[str]) -> None:
         """The first prompt is there: from now on the user takes their time."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from llmcli.engine.interrupt import AbortFlag
 from llmcli.render.output import Output
 from llmcli.repl.history import open_history
 from llmcli.repl.input import CONTINUED, PROMPT
@@ -16,9 +17,9 @@ class PlainInput:
 
     greeting = "Enter sends, a backslash before it adds a line, Ctrl-C stops a reply, Ctrl-D leaves; /help"
 
-    def __init__(self, history: Path | None, output: Output) -> None:
+    def __init__(self, history: Path | None, output: Output, abort: AbortFlag) -> None:
         self.problem = ""
-        self._output = output
+        self._output, self._abort = output, abort
         self._history = open_history(history, self._no_history)
 
     def read(self, unsent: str = "") -> str:
@@ -45,7 +46,7 @@ class PlainInput:
     def _line(self, prompt: str) -> str:
         self._output.write(prompt)
         self._output.flush()
-        with echoed():
+        with echoed(), self._abort.installed():
             line = sys.stdin.buffer.readline()
         if not line:
             self._output.write("\n")

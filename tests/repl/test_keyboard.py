@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.cli.program import Program
-from tests.cli.terminal import CTRL_D, ENTER, Terminal
+from tests.cli.terminal import CTRL_C, CTRL_D, ENTER, Terminal
 from tests.repl.screen import YES, Open, at_prompt, says
 
 ENDLESS = ("--grammar", 'root ::= "x" root')
@@ -100,3 +100,18 @@ def test_ctrl_z(llmcli: Program) -> None:
         terminal.sees("stopped as usual")
         terminal.send(ENTER)
         terminal.sees("the limit of --predict")
+
+
+def test_ctrl_c_between_prompts(chat: Open) -> None:
+    """It may come at any moment: no conversation ends by it, and no line editor complains."""
+    terminal = chat()
+    for number in range(40):
+        terminal.line("/stats")
+        for _ in range(3):
+            terminal.settles(0.001 * (number % 10))
+            terminal.send(CTRL_C)
+    terminal.settles(0.5)
+    terminal.send(CTRL_C)
+    terminal.line("hello")
+    terminal.sees("yes!")
+    assert b"Exception" not in terminal.received

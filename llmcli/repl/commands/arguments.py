@@ -21,7 +21,7 @@ def counted(argument: str) -> int:
 
 
 def path_of(argument: str) -> Path:
-    """A path, with ~ and ~user spelled out. Raises InputError where there is no such user, or no such path."""
+    """A path, with ~ and ~user spelled out. Raises InputError where no path can be called so."""
     try:
         path = Path(argument).expanduser()
         path.exists()  # before Python 3.12 a zero byte is a ValueError

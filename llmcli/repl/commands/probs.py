@@ -26,7 +26,7 @@ def _probs(repl: Repl, argument: str) -> None:
     from llmcli.render.reply_probs import alternatives_table, reply_table
 
     written = last_written(repl.conversation, repl.view.last)
-    with repl.conversation.abort.installed(), repl.progress() as on_progress:
+    with repl.progress() as on_progress:
         report = score_written(repl.conversation, written, LISTED, on_progress)
     n_tokens = len(report.tokens)
     if not argument:

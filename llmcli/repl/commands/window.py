@@ -51,7 +51,7 @@ def _compact(repl: Repl, argument: str) -> None:
         repl.session.keep_window()
         repl.output.note("what left last is in the window again")
         return
-    with conversation.abort.installed(), repl.progress() as on_prefill:
+    with repl.progress() as on_prefill:
         for notice in conversation.compact(on_prefill=on_prefill):
             repl.view.show(notice)
     repl.session.keep_window()
