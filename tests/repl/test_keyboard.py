@@ -78,8 +78,8 @@ def test_a_signal_at_the_prompt(chat: Open, number: signal.Signals) -> None:
     assert not terminal.reads_lines
     terminal.kill(number)
     assert terminal.ends() == -number
-    assert terminal.reads_lines
     assert b"\x1b[?2004l" in terminal.received.rpartition(b"\x1b[?2004h")[2]
+    assert terminal.reads_lines
 
 
 def test_ctrl_z(llmcli: Program) -> None:
