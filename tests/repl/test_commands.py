@@ -203,6 +203,11 @@ class TestOddArguments:
         assert says(terminal, f"{command} {number}").count("error: ") == 1
         assert says(terminal, "hello") == "yes!"
 
+    def test_too_many_or_too_few_words(self, chat: Open) -> None:
+        terminal = chat()
+        assert "error: usage: /probs" in says(terminal, "/probs 1 2 3")
+        assert "error: usage: /set NAME" in says(terminal, "/set")
+
     @pytest.mark.parametrize("command", ["/file ~nobody-of-that-name/x", "/export ~nobody-of-that-name/x.md"])
     def test_the_home_of_nobody(self, chat: Open, command: str) -> None:
         terminal = chat()

@@ -31,7 +31,8 @@ def _file(repl: Repl, argument: str) -> None:
     if not count:
         repl.output.note("nothing is attached")
     else:
-        repl.output.note(f"{count:,} tokens go before your next message, into a window of {size:,}")
+        tokens = "token goes" if count == 1 else "tokens go"
+        repl.output.note(f"{count:,} {tokens} before your next message, into a window of {size:,}")
 
 
 @slash("/copy [code]", "copy the last reply, or its last block of code, to the clipboard (OSC 52)")

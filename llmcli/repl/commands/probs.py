@@ -20,7 +20,8 @@ LISTED = 10
 )
 def _probs(repl: Repl, argument: str) -> None:
     try:
-        n, rank = (*map(int, argument.split()), 0, 0)[:2]
+        numbers = [*map(int, argument.split()), 0, 0]
+        n, rank = numbers[:2] if len(numbers) <= 4 else numbers
     except ValueError:
         raise UsageError("usage: /probs [N [RANK]]", hint="/probs shows the numbers") from None
     from llmcli.render.reply_probs import alternatives_table, reply_table
