@@ -20,6 +20,8 @@ from llmcli.chat.window import Cut, Window
 LAST = 4
 """How many cuts are kept: who steps back to before the first of them has the window worked out anew."""
 
+NOTHING = '{"pinned": [], "cuts": [], "model": "", "size": 0}'
+
 
 def as_text(window: Window, tree: Tree, model: str) -> str:
     """What `restore` needs to make the window again, as JSON."""
@@ -48,8 +50,14 @@ def as_text(window: Window, tree: Tree, model: str) -> str:
 
 
 def restore(window: Window, text: str, tree: Tree, model: str) -> None:
-    """Give the window the pins and the cuts that `as_text` wrote down; without a text, none."""
-    kept: dict[str, Any] = json.loads(text) if text else {"pinned": [], "cuts": [], "model": "", "size": 0}
+    """Give the window the pins and the cuts that `as_text` wrote down; without a whole text, none."""
+    try:
+        _restore(window, json.loads(text or NOTHING), tree, model)
+    except (ValueError, LookupError, TypeError):
+        _restore(window, json.loads(NOTHING), tree, model)
+
+
+def _restore(window: Window, kept: dict[str, Any], tree: Tree, model: str) -> None:
     pinned, said = set(kept["pinned"]), messages(tree)
     window.pinned = {place for n, place in enumerate(_places(tree)) if n in pinned} if pinned else set()
     fits = (kept["model"], kept["size"]) == (model, window.size)

@@ -21,7 +21,7 @@ from llmcli.chat.lock import Locks
 from llmcli.chat.messages import USER, Message
 from llmcli.chat.schema import connect
 from llmcli.chat.search import Found, forget, search
-from llmcli.chat.tree import MAIN, ROOT, Made, Node, Tree
+from llmcli.chat.tree import MAIN, ROOT, Made, Node, Tree, is_whole
 from llmcli.errors import StoreError, UsageError
 
 
@@ -84,8 +84,12 @@ class Store:
 
         Raises StoreError where another has it open, or there is none.
         """
-        self._take(self._id(name), name)
-        return self.read(name)
+        self._take(number := self._id(name), name)
+        try:
+            return self.read(name)
+        except StoreError:
+            self._release(number)
+            raise
 
     def read(self, name: str) -> Saved:
         """The session called `name`, as it is on disk at this moment."""
@@ -100,25 +104,20 @@ class Store:
             origins = dict(self._db.execute(_ORIGINS, (number,)))
             nodes = tuple(_node(row, origins) for row in self._db.execute(_NODES, (number,)))
             tips = dict(self._db.execute("SELECT name, tip FROM branch WHERE session = ?", (number,)))
-        return Saved(
-            number,
-            key,
-            name,
-            model,
-            system,
-            created,
-            updated,
-            Tree(nodes, leaf, branch, MappingProxyType(tips)),
-            window,
-        )
+            [last] = self._db.execute(
+                "SELECT max(number) FROM message WHERE session = ?", (number,)
+            ).fetchone()
+        tree = Tree(nodes, leaf, branch, MappingProxyType(tips))
+        if last not in (None, len(nodes) - 1) or not is_whole(tree):
+            raise StoreError(f"the session {name!r} is damaged", hint="llmcli sessions rm removes it")
+        return Saved(number, key, name, model, system, created, updated, tree, window)
 
     def close_session(self, saved: Saved) -> None:
         """Let other processes open it again. One in which nothing was said is removed."""
         if saved.id in self._open:
             with self._writing(saved.name):
                 self._db.execute(_DELETE_EMPTY, (saved.id,))
-            self._locks.release(saved.id)
-            self._open.remove(saved.id)
+            self._release(saved.id)
 
     def save(self, saved: Saved, tree: Tree, n_clean: int) -> Saved:
         """Make the session what `saved` says, with `tree`, of which `n_clean` nodes are on disk already."""
@@ -152,16 +151,17 @@ class Store:
 
     def remove(self, name: str) -> str:
         """Delete a session; its key. Raises StoreError as `open`."""
-        saved = self.open(name)
+        self._take(number := self._id(name), name)
         with self._writing(name):
-            self._db.execute("DELETE FROM session WHERE id = ?", (saved.id,))
+            [key] = self._db.execute("SELECT key FROM session WHERE id = ?", (number,)).fetchone()
+            self._db.execute("DELETE FROM session WHERE id = ?", (number,))
             forget(self._db)
         with suppress(
             sqlite3.Error
         ):  # the write-ahead log goes with the last one who reads it, at the latest
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self.close_session(saved)
-        return saved.key
+        self._release(number)
+        return str(key)
 
     def names(self) -> list[str]:
         """The names of all sessions, the last one used first."""
@@ -222,6 +222,10 @@ class Store:
                 hint="close it there, or begin another one",
             )
         self._open.add(number)
+
+    def _release(self, number: int) -> None:
+        self._locks.release(number)
+        self._open.remove(number)
 
     def _id(self, name: str) -> int:
         with self._said():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from llmcli.engine.llama.engine import LlamaEngine
     from llmcli.render.reply_writer import ReplyWriter
 
+AS_BEFORE = b"\x1b[?2004l\x1b[?25h\x1b[0m\n"
+"""Ends bracketed paste, shows the cursor, and takes all colours away."""
 AHEAD = {
     False: ("llmcli.chat.template", "llmcli.chat.session"),
     True: ("llmcli.repl.app", "llmcli.chat.template", "llmcli.chat.session"),
@@ -108,6 +110,7 @@ def chat(
     abort = AbortFlag()
     started = time.perf_counter()
     with (
+        _silent_keyboard(console) if interactive else nullcontext(),
         open_place(console, session, last, no_save=no_save, interactive=interactive) as (store, saved),
         open_engine(console, model_of(model, saved), engine, abort, ahead=AHEAD[interactive]) as llama,
     ):
@@ -148,6 +151,17 @@ def chat(
                 bar = partial(progress, console, "reading the prompt")
                 load = partial(switch_model, console, talk, opened, engine, chat_template, not no_kv_snapshot)
                 Repl(console, talk, view, bar, load, history=history, attached=attached).run()
+
+
+@contextmanager
+def _silent_keyboard(console: Console) -> Iterator[None]:
+    """What is typed while nobody is asked, as while the model loads, waits for the prompt."""
+    from llmcli.repl.keyboard import held_back
+
+    moves = console.moves_cursor
+    with held_back(by_line=not moves, farewell=AS_BEFORE if moves else b"") as restore:
+        console.before_sudden_end = restore
+        yield
 
 
 def _run(

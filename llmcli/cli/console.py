@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -46,6 +46,8 @@ class Console:
     color: ColorChoice = "auto"
     quiet: bool = False
     debug: bool = False
+    before_sudden_end: Callable[[], None] = lambda: None
+    """Called where the process ends at once: makes the terminal what it was."""
 
     @classmethod
     def of_process(cls) -> Console:
@@ -136,6 +138,7 @@ class Console:
         """End the process with an error where nothing more can be done: neither tidied up nor gone on."""
         with suppress(LlmcliError, ReaderLeft):
             self.flush()
+        self.before_sudden_end()
         self.show_error(error)
         os._exit(error.exit_code)
 

@@ -86,7 +86,7 @@ def probs(
         MODES[mode](job)
 
 
-def _silent_keyboard(mode: str) -> AbstractContextManager[None]:
+def _silent_keyboard(mode: str) -> AbstractContextManager[object]:
     """What is typed before the explorer is there waits for it, and is not echoed."""
     if mode != "interactive":
         return nullcontext()

@@ -7,11 +7,13 @@ apart. So there are three answers to Ctrl-C:
 - inside a call into llama.cpp: the flag is set, and llama.cpp itself looks at it (its abort callback);
 - while a reply is written (`deferred`): the flag is set, and the loop looks at it before each token; a
   second Ctrl-C raises KeyboardInterrupt, in case the loop hangs in something else;
-- anywhere else: KeyboardInterrupt, as always in Python.
+- anywhere else: KeyboardInterrupt, as always in Python; but for an import, which ends first. One that was
+  cut short would leave half a package behind, and the next to need it would fail.
 """
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -19,6 +21,12 @@ from contextlib import contextmanager
 from types import FrameType
 
 from llmcli.errors import InterruptedByUser
+
+SOON = 0.05
+"""Seconds after which a Ctrl-C is tried again that came while a module was imported."""
+
+IMPORTING = "<frozen importlib._bootstrap>"
+"""The file of the functions that import modules."""
 
 
 class AbortFlag:
@@ -40,6 +48,11 @@ class AbortFlag:
             yield self
         finally:
             signal.signal(signal.SIGINT, before)
+
+    def disregard(self) -> None:
+        """Let Ctrl-C do nothing from now on, in a block of `installed`: until its end, or another block."""
+        # No SIG_IGN: programs that are started meanwhile would inherit it.
+        signal.signal(signal.SIGINT, lambda _signal, _frame: None)
 
     @contextmanager
     def deferred(self) -> Iterator[AbortFlag]:
@@ -66,10 +79,23 @@ class AbortFlag:
             self.is_set = False
             raise InterruptedByUser
 
-    def _on_sigint(self, _signal: int, _frame: FrameType | None) -> None:
+    def _on_sigint(self, _signal: int, frame: FrameType | None) -> None:
         # An exception raised inside a ctypes callback would be printed and lost.
         if self.in_call or (self._deferred and not self.is_set):
             self.is_set = True
+        elif _imports(frame):
+            again = threading.Timer(SOON, os.kill, (os.getpid(), signal.SIGINT))
+            again.daemon = True
+            again.start()
         else:
             self.is_set = False
             raise KeyboardInterrupt
+
+
+def _imports(frame: FrameType | None) -> bool:
+    """Whether a module is being imported at this place."""
+    while frame is not None:
+        if frame.f_code.co_filename == IMPORTING:
+            return True
+        frame = frame.f_back
+    return False

@@ -18,7 +18,6 @@ from llmcli.render.safe import safe_line
 from llmcli.repl.commands import COMMANDS, Leave, run_command
 from llmcli.repl.commands.saved import greet
 from llmcli.repl.input import Input, fitted
-from llmcli.repl.keyboard import held_back
 from llmcli.repl.names import names
 from llmcli.repl.plain_input import PlainInput
 
@@ -55,7 +54,8 @@ class Repl:
     def run(self) -> None:
         """Read and answer until Ctrl-D or /exit."""
         try:
-            self._loop()
+            with self.conversation.abort.installed():
+                self._loop()
         finally:
             self.refill.stop()
 
@@ -65,6 +65,8 @@ class Repl:
         self.output.note(reader.greeting)
         greet(self)
         while True:
+            # The line editor has its own way with Ctrl-C, and `_handle` another: between them it is nothing.
+            self.conversation.abort.disregard()
             if reader.problem != told:
                 told = reader.problem
                 self.output.note(f"notice: {told}")
@@ -90,8 +92,7 @@ class Repl:
         conversation, session = self.conversation, self.session
         before = conversation.messages
         turn, self.is_editing = session.edit if self.is_editing else session.ask, False
-        # The line editor has its own way with SIGINT; here it is ours again.
-        with conversation.abort.installed(), held_back(), self.progress() as on_prefill:
+        with self.progress() as on_prefill:
             if go_on:
                 events = session.go_on(on_prefill=on_prefill)
             elif text is None:
@@ -118,12 +119,11 @@ class Repl:
         """Make the cut that the next turn is likely to need, and have it evaluated while the user types."""
         conversation = self.conversation
         try:
-            with conversation.abort.installed(), held_back():
-                for event in conversation.look_ahead():
-                    if isinstance(event, Ahead):
-                        self.refill.start(event)
-                    else:
-                        self.view.show(event)
+            for event in conversation.look_ahead():
+                if isinstance(event, Ahead):
+                    self.refill.start(event)
+                else:
+                    self.view.show(event)
         except (KeyboardInterrupt, InterruptedByUser):
             self.output.note("interrupted; nothing has left the window")
         except LlmcliError as error:  # the reply before it is kept all the same
@@ -131,8 +131,7 @@ class Repl:
 
     def switch(self, reference: str) -> None:
         """Go on with another model."""
-        with held_back():
-            self.load(reference)
+        self.load(reference)
         self.refill = Refill(self.conversation.engine)
 
     def put_back(self, message: str) -> None:
@@ -163,7 +162,7 @@ class Repl:
 
     def _input(self) -> Input | PlainInput:
         if not self.output.moves_cursor:
-            return PlainInput(self.history, self.output)
+            return PlainInput(self.history, self.output, self.conversation.abort)
         commands = list(COMMANDS.values())
         colors, idle = self.output.colors_output, self.view.prepare
         return Input(self.history, commands, names(self), self.status, colors, idle)
@@ -174,11 +173,12 @@ class Repl:
             return
         is_command = text.startswith("/") and not text.startswith("//")
         try:
-            if is_command:
-                self.is_editing = False
-                run_command(self, text)
-            else:
-                self.answer(text.removeprefix("/") if text.startswith("//") else text)
+            with self.conversation.abort.installed():
+                if is_command:
+                    self.is_editing = False
+                    run_command(self, text)
+                else:
+                    self.answer(text.removeprefix("/") if text.startswith("//") else text)
         except (KeyboardInterrupt, InterruptedByUser):
             self.output.note("interrupted; nothing was changed")
             self.unsent = "" if is_command else text

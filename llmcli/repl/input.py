@@ -51,6 +51,7 @@ class Input:
             complete_while_typing=False,
             bottom_toolbar=self._bottom_line,
             enable_open_in_editor=True,
+            enable_suspend=True,
             color_depth=None if colors else ColorDepth.DEPTH_1_BIT,
         )
         self._session.app.after_render += self._idle
@@ -60,7 +61,7 @@ class Input:
 
         Raises KeyboardInterrupt on Ctrl-C, EOFError on Ctrl-D in an empty line.
         """
-        return self._session.prompt(PROMPT, default=unsent)
+        return self._session.prompt(PROMPT, default=unsent, handle_sigint=False)
 
     def _idle(self, app: Application[str]) -> None:
         """The first prompt is there: from now on the user takes their time."""

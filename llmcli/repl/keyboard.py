@@ -1,12 +1,12 @@
-"""The keyboard while a reply is written."""
+"""The keyboard while nobody is asked anything: while a model loads, a reply is written, a command runs."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 try:
@@ -14,33 +14,81 @@ try:
 except ImportError:  # Windows
     termios = None  # type: ignore[assignment]
 
+Restore = Callable[[], None]
+
 
 @contextmanager
-def held_back() -> Iterator[None]:
-    """What is typed within the block waits for the next prompt: it is not echoed into the reply.
+def held_back(*, by_line: bool = False, farewell: bytes = b"") -> Iterator[Restore]:
+    """What is typed within the block waits for whoever reads it: it is not echoed into what is printed.
 
-    Enter stays Enter, and Ctrl-C still interrupts. A signal that ends the program finds the terminal as it
-    was. Without a POSIX terminal nothing is changed.
+    Enter stays Enter, and Ctrl-C still interrupts; `by_line` leaves it to the terminal to edit lines, as
+    `echoed` needs it. A signal that ends or stops the program finds the terminal as it was, and one that ends
+    it writes `farewell`. Gives a function that restores the terminal, for an end that goes past the block.
+    Without a POSIX terminal nothing is changed.
     """
+    if termios is None or not sys.stdin.isatty():
+        yield lambda: None
+        return
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    waiting = list(before)
+    waiting[3] &= ~termios.ECHO  # the local flags; ISIG stays
+    if not by_line:
+        waiting[0] &= ~termios.ICRNL  # the input flags: a return is not made a newline
+        waiting[3] &= ~termios.ICANON
+
+    def restore() -> None:
+        with suppress(termios.error):  # a terminal that is gone
+            termios.tcsetattr(descriptor, termios.TCSANOW, before)
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        restore()
+        with suppress(OSError):
+            os.write(sys.__stdout__.fileno() if sys.__stdout__ else descriptor, farewell)
+        _default(number)
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        present = termios.tcgetattr(descriptor)
+        restore()
+        _default(number)  # comes back when the shell lets the program go on
+        signal.signal(number, stop)
+        with suppress(termios.error):
+            termios.tcsetattr(descriptor, termios.TCSANOW, present)
+
+    handlers = {signal.SIGTERM: end, signal.SIGHUP: end, signal.SIGTSTP: stop}
+    found = {number: signal.getsignal(number) for number in handlers}
+    for number, handler in handlers.items():
+        if found[number] != signal.SIG_IGN:  # nohup
+            signal.signal(number, handler)
+    termios.tcsetattr(descriptor, termios.TCSADRAIN, waiting)
+    try:
+        yield restore
+    finally:
+        with suppress(termios.error):
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        for number, handler_before in found.items():
+            signal.signal(number, handler_before)
+
+
+@contextmanager
+def echoed() -> Iterator[None]:
+    """Within the block, inside one in which the keyboard is held back, the terminal shows what is typed."""
     if termios is None or not sys.stdin.isatty():
         yield
         return
     descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
-    waiting = list(before)
-    waiting[0] &= ~termios.ICRNL  # the input flags: a return is not made a newline
-    waiting[3] &= ~(termios.ECHO | termios.ICANON)  # the local flags; ISIG stays
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        termios.tcsetattr(descriptor, termios.TCSANOW, before)
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-
-    handlers = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
-    termios.tcsetattr(descriptor, termios.TCSADRAIN, waiting)
+    shown = list(before)
+    shown[3] |= termios.ECHO
+    termios.tcsetattr(descriptor, termios.TCSADRAIN, shown)
     try:
         yield
     finally:
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        with suppress(termios.error):
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+
+def _default(number: int) -> None:
+    """Do what the signal does to a program that does not care."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from llmcli.engine.interrupt import AbortFlag
 from llmcli.render.output import Output
 from llmcli.repl.history import open_history
 from llmcli.repl.input import CONTINUED, PROMPT
+from llmcli.repl.keyboard import echoed
 
 
 class PlainInput:
@@ -15,9 +17,9 @@ class PlainInput:
 
     greeting = "Enter sends, a backslash before it adds a line, Ctrl-C stops a reply, Ctrl-D leaves; /help"
 
-    def __init__(self, history: Path | None, output: Output) -> None:
+    def __init__(self, history: Path | None, output: Output, abort: AbortFlag) -> None:
         self.problem = ""
-        self._output = output
+        self._output, self._abort = output, abort
         self._history = open_history(history, self._no_history)
 
     def read(self, unsent: str = "") -> str:
@@ -44,11 +46,13 @@ class PlainInput:
     def _line(self, prompt: str) -> str:
         self._output.write(prompt)
         self._output.flush()
-        line = sys.stdin.readline()
+        with echoed(), self._abort.installed():
+            line = sys.stdin.buffer.readline()
         if not line:
             self._output.write("\n")
             raise EOFError
-        return line.removesuffix("\n")
+        # Not sys.stdin's own decoding: in most locales it raises an error for bytes that are no text.
+        return line.decode(sys.stdin.encoding, "replace").removesuffix("\n")
 
     def _no_history(self, path: Path, error: OSError) -> None:
         self.problem = f"the history is not kept: {path}: {error.strerror}"

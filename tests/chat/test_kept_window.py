@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from llmcli.chat.conversation import Conversation
-from llmcli.chat.kept_window import LAST
+from llmcli.chat.kept_window import LAST, restore
 from llmcli.chat.reply import Reply
 from llmcli.chat.session import Session
 from llmcli.chat.store import Store
@@ -176,3 +176,18 @@ def test_another_session_has_a_window_of_its_own(opened: Open) -> None:
     assert not session.conversation.is_pinned(0)
     session.load("notes")
     assert session.conversation.is_pinned(0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", "null", '{"pinned":[],"cuts":[{"over":1}],"model":"tiny","size":512}', '{"pinned":[0]}'],
+)
+def test_a_damaged_text(opened: Open, text: str) -> None:
+    """It is as good as none: what was said counts."""
+    session = opened()
+    asked(session)
+    window = session.conversation.window
+    window.pinned = {(0, session.conversation.messages[0])}
+    restore(window, text, session.tree, "tiny")
+    assert not window.pinned
+    assert window.cut(session.conversation.messages) == Cut()

@@ -332,3 +332,29 @@ class TestNames:
             == "one two three four five six seven eight"
         )
         assert name_from("\n", [], now) == "2026-01-02 03.04"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE session SET leaf = 99",
+        "UPDATE message SET parent = 77 WHERE number = 1",
+        "UPDATE message SET parent = 1 WHERE number = 1",
+        "UPDATE message SET number = number + 5",
+        "UPDATE message SET content = x'ff00' WHERE number = 0",
+        "DELETE FROM message WHERE number = 0",
+        "INSERT INTO branch VALUES (1, 'z', 55)",
+    ],
+)
+def test_a_damaged_session(store: Store, path: Path, damage: str) -> None:
+    """It is refused, whether it is read or opened, and can be removed."""
+    saved = store.create("notes")
+    store.save(saved, talk("a", "b"), 0)
+    store.close_session(saved)
+    with sqlite3.connect(path) as db:
+        db.execute(damage)
+    for use in (store.read, store.open, store.open):
+        with pytest.raises(StoreError, match="the session 'notes' is damaged"):
+            use("notes")
+    store.remove("notes")
+    assert store.names() == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import termios
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
 
@@ -29,14 +29,17 @@ class Terminal:
         env: dict[str, str] | None = None,
         rows: int = ROWS,
         columns: int = COLUMNS,
+        under: Sequence[str] = (),
     ) -> None:
+        """`under` is a command that takes llmcli's as its last arguments and runs it."""
         self.received = b""
         """Everything that was sent to the terminal, byte for byte."""
         self._screen = _Screen(columns, rows, self.send)
         self._stream = pyte.ByteStream(self._screen)
+        command = [*under, sys.executable, "-m", "llmcli", *map(str, one_threaded(args))]
         self._child = pexpect.spawn(
-            sys.executable,
-            ["-m", "llmcli", *map(str, one_threaded(args))],
+            command[0],
+            command[1:],
             env=program.environ(TERM="xterm-256color") | (env or {}),
             cwd=str(program.home),
             dimensions=(rows, columns),
@@ -44,7 +47,7 @@ class Terminal:
         )
         self._child.delaybeforesend = None
 
-    def send(self, keys: str) -> None:
+    def send(self, keys: str | bytes) -> None:
         """Press keys."""
         self._child.send(keys)
 

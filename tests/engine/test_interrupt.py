@@ -6,11 +6,14 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.errors import InterruptedByUser
+from tests.cli.program import PATIENCE
 
 
 @pytest.fixture
@@ -38,6 +41,17 @@ def test_in_a_call_it_only_sets_the_flag(abort: AbortFlag) -> None:
     for _ in range(3):
         press_ctrl_c()
     assert abort.is_set
+
+
+def test_an_import_ends_first(abort: AbortFlag, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a package in memory would fail whoever needs it next; the Ctrl-C is not forgotten."""
+    (tmp_path / "interrupted_module.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhole = True\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert import_module("interrupted_module").whole
+    with pytest.raises(KeyboardInterrupt):
+        threading.Event().wait(PATIENCE)
 
 
 def test_deferred_the_first_sets_the_flag_the_second_raises(abort: AbortFlag) -> None:

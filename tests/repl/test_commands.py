@@ -191,3 +191,25 @@ class TestNarrow:
         terminal.settles()
         terminal.waits(lambda: at_prompt(terminal), "the prompt")
         assert says(terminal, "again").endswith("yes!")
+
+
+class TestOddArguments:
+    """What names nothing is refused, and the conversation goes on."""
+
+    @pytest.mark.parametrize("command", ["/tree", "/pin"])
+    @pytest.mark.parametrize("number", ["x", "-1", "²", "9" * 4500])
+    def test_a_number_that_no_list_has(self, chat: Open, command: str, number: str) -> None:
+        terminal = chat()
+        assert says(terminal, f"{command} {number}").count("error: ") == 1
+        assert says(terminal, "hello") == "yes!"
+
+    def test_too_many_or_too_few_words(self, chat: Open) -> None:
+        terminal = chat()
+        assert "error: usage: /probs" in says(terminal, "/probs 1 2 3")
+        assert "error: usage: /set NAME" in says(terminal, "/set")
+
+    @pytest.mark.parametrize("command", ["/file ~nobody-of-that-name/x", "/export ~nobody-of-that-name/x.md"])
+    def test_the_home_of_nobody(self, chat: Open, command: str) -> None:
+        terminal = chat()
+        assert "error: ~nobody-of-that-name/x" in says(terminal, command)
+        assert says(terminal, "hello") == "yes!"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from llmcli.chat.messages import ASSISTANT
 from llmcli.errors import InputError, UsageError
+from llmcli.repl.commands.arguments import path_of
 from llmcli.repl.commands.registry import slash
 from llmcli.tokens.tokenizer import to_bytes
 
@@ -23,14 +24,15 @@ def _file(repl: Repl, argument: str) -> None:
     if argument == "-":
         repl.attached = ""
     elif argument:
-        text = _read(Path(argument).expanduser())
+        text = _read(path_of(argument))
         repl.attached = f"{repl.attached}\n\n{text}" if repl.attached else text
     tokenizer, size = repl.conversation.engine.tokenizer, repl.conversation.engine.context_size
     count = len(tokenizer.encode(to_bytes(repl.attached), parse_special=False, bos=False, eos=False))
     if not count:
         repl.output.note("nothing is attached")
     else:
-        repl.output.note(f"{count:,} tokens go before your next message, into a window of {size:,}")
+        tokens = "token goes" if count == 1 else "tokens go"
+        repl.output.note(f"{count:,} {tokens} before your next message, into a window of {size:,}")
 
 
 @slash("/copy [code]", "copy the last reply, or its last block of code, to the clipboard (OSC 52)")

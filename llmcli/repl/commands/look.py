@@ -17,4 +17,4 @@ def _tokens(repl: Repl, argument: str) -> None:
     tokenizer = repl.conversation.engine.tokenizer
     ids = tokenizer.encode(to_bytes(argument), bos=False, eos=False)
     spelled = "  ".join(f"{visible_piece(tokenizer.piece(i))} {i}" for i in ids)
-    repl.output.write(f"{len(ids)} tokens: {spelled}\n")
+    repl.output.write(f"{len(ids)} token{'s' * (len(ids) != 1)}: {spelled}\n")

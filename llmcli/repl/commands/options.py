@@ -33,6 +33,8 @@ def _set(repl: Repl, argument: str) -> None:
     options = options_of(SamplingOptions)
     name = _option_named(given)
     if name is None:
+        if not given:
+            raise UsageError("usage: /set NAME [VALUE]", hint="/show lists the names")
         raise UsageError(f"there is no option {given!r}", hint=f"NAME is one of {', '.join(options)}")
     option, default = options[name]
     text = text.strip()

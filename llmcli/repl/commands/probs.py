@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from llmcli.errors import UsageError
 from llmcli.repl.commands.registry import slash
-from llmcli.repl.keyboard import held_back
 from llmcli.repl.probabilities import last_written, score_written, with_another
 
 if TYPE_CHECKING:
@@ -21,13 +20,14 @@ LISTED = 10
 )
 def _probs(repl: Repl, argument: str) -> None:
     try:
-        n, rank = (*map(int, argument.split()), 0, 0)[:2]
+        numbers = [*map(int, argument.split()), 0, 0]
+        n, rank = numbers[:2] if len(numbers) <= 4 else numbers
     except ValueError:
         raise UsageError("usage: /probs [N [RANK]]", hint="/probs shows the numbers") from None
     from llmcli.render.reply_probs import alternatives_table, reply_table
 
     written = last_written(repl.conversation, repl.view.last)
-    with repl.conversation.abort.installed(), held_back(), repl.progress() as on_progress:
+    with repl.progress() as on_progress:
         report = score_written(repl.conversation, written, LISTED, on_progress)
     n_tokens = len(report.tokens)
     if not argument:

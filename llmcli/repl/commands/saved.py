@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmcli.chat.messages import USER
@@ -10,6 +9,7 @@ from llmcli.chat.tree import path
 from llmcli.errors import FileError, UsageError
 from llmcli.render.session_export import FORMATS
 from llmcli.render.sessions import list_as_table
+from llmcli.repl.commands.arguments import path_of
 from llmcli.repl.commands.registry import slash
 from llmcli.settings.new_file import new_file
 
@@ -78,7 +78,7 @@ def _sessions(repl: Repl, _argument: str) -> None:
 @slash("/export FILE [--all]", "write the conversation to a .md, .json, .jsonl or .html file", "files")
 def _export(repl: Repl, argument: str) -> None:
     name = argument.removesuffix(" --all")
-    target = Path(name.strip()).expanduser()
+    target = path_of(name.strip())
     export = FORMATS.get(target.suffix.removeprefix("."))
     if not name or export is None:
         raise UsageError("usage: /export FILE [--all]", hint=f"FILE ends in .{', .'.join(FORMATS)}")

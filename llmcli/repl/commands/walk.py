@@ -8,6 +8,7 @@ from llmcli.chat.messages import USER
 from llmcli.chat.tree import Tip, path, tips
 from llmcli.errors import UsageError
 from llmcli.render.safe import safe_line
+from llmcli.repl.commands.arguments import counted
 from llmcli.repl.commands.registry import slash
 
 if TYPE_CHECKING:
@@ -62,10 +63,11 @@ def _tree(repl: Repl, argument: str) -> None:
         for number, tip in enumerate(found, 1):
             repl.output.write(_row(repl, number, tip))
         return
-    if not (argument.isascii() and argument.isdigit() and 0 < int(argument) <= len(found)):
+    number = counted(argument)
+    if not 1 <= number <= len(found):
         raise UsageError(f"there is no branch {argument}", hint=f"/tree lists them: 1 to {len(found)}")
-    repl.session.go(found[int(argument) - 1])
-    repl.output.write(_row(repl, int(argument), tips(repl.session.tree)[int(argument) - 1]))
+    repl.session.go(found[number - 1])
+    repl.output.write(_row(repl, number, tips(repl.session.tree)[number - 1]))
 
 
 def _row(repl: Repl, number: int, tip: Tip) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from llmcli.errors import UsageError
 from llmcli.render.safe import safe_line
 from llmcli.render.window import message_line, tally_line
+from llmcli.repl.commands.arguments import counted
 from llmcli.repl.commands.registry import slash
 
 if TYPE_CHECKING:
@@ -31,11 +32,12 @@ def _continue(repl: Repl, _argument: str) -> None:
 
 @slash("/pin NUMBER", "keep a message and its turn in the window; once more: no longer")
 def _pin(repl: Repl, argument: str) -> None:
-    if not argument.isdecimal() or int(argument) >= len(repl.conversation.messages):
+    number = counted(argument)
+    if not 0 <= number < len(repl.conversation.messages):
         raise UsageError("usage: /pin NUMBER", hint="the number of a message, as /context lists them")
-    pinned = repl.conversation.pin(int(argument))
+    pinned = repl.conversation.pin(number)
     repl.session.keep_window()
-    repl.output.note(f"message {argument} {'is pinned' if pinned else 'may leave the window'}")
+    repl.output.note(f"message {number} {'is pinned' if pinned else 'may leave the window'}")
 
 
 @slash("/compact [undo]", "put a summary in the place of all turns but the last; or take the last cut back")
@@ -49,7 +51,7 @@ def _compact(repl: Repl, argument: str) -> None:
         repl.session.keep_window()
         repl.output.note("what left last is in the window again")
         return
-    with conversation.abort.installed(), repl.progress() as on_prefill:
+    with repl.progress() as on_prefill:
         for notice in conversation.compact(on_prefill=on_prefill):
             repl.view.show(notice)
     repl.session.keep_window()
