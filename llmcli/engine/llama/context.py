@@ -15,6 +15,7 @@ from llmcli.engine.llama.library import lib, log
 from llmcli.engine.llama.memory import can_shift, can_step_back
 from llmcli.engine.llama.model import LlamaModel
 from llmcli.engine.llama.new_context import new_context, rows_at_once
+from llmcli.engine.llama.watch import Watch
 from llmcli.engine.plan import Plan, plan
 from llmcli.engine.protocol import Progress
 from llmcli.errors import EngineError, UsageError, WindowFullError
@@ -76,11 +77,7 @@ class LlamaContext:
         self._tokens = (lib.llama_token * self._n_batch)()
         self._batch = lib.llama_batch_get_one(self._tokens, 1)
         self._every_row = (ctypes.c_int8 * self.block)(*[1] * self.block)
-        flag = self.abort
-        # Held here: llama.cpp keeps only the address.
-        self._callback = lib.ggml_abort_callback(lambda _data: flag.is_set)
-        self._no_callback = lib.ggml_abort_callback()
-        self._is_watched = False
+        self._watch = Watch(self.abort)
         self._is_slow = True
         with self.abort.calling():
             apply_adapters(options.lora, model.pointer, self._pointer, self._adapters)
@@ -296,7 +293,7 @@ class LlamaContext:
         batch.n_tokens = n_tokens
         self._has_logits = False
         abort = self.abort
-        self._watch(pointer, n_tokens > 1 or self._is_slow)
+        self._watch.keep(pointer, n_tokens > 1 or self._is_slow)
         started = time.perf_counter()
         # Up to the end of the block a Ctrl-C only sets the flag: the cache and our account of it stay one.
         abort.in_call = True
@@ -317,17 +314,6 @@ class LlamaContext:
         if status == NO_ROOM:
             raise WindowFullError(f"the context window of {self.size:,} tokens is full")
         raise EngineError(f"llama.cpp could not evaluate {n_tokens} tokens: {log.reason() or status}")
-
-    def _watch(self, pointer: int, watch: bool) -> None:
-        """Let llama.cpp look at the abort flag while it computes, or not.
-
-        It looks after every step of the graph, some hundred times a token, and each look is a call into
-        Python: a third of the time of a tiny model's token. A call that is over at once needs no watching.
-        """
-        if watch != self._is_watched:
-            self._is_watched = watch
-            callback = self._callback if watch else self._no_callback
-            lib.llama_set_abort_callback(pointer, callback, None)
 
     def _cut_tail(self, length: int) -> None:
         if not lib.llama_memory_seq_rm(self.memory, 0, length, -1):
