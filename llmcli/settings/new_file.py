@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from llmcli.errors import FileError
-from llmcli.settings.there import exists
+from llmcli.settings.there import exists, is_file
 
 
 @contextmanager
@@ -23,13 +23,13 @@ def new_file(path: Path, header: Callable[[int], bytes] | None = None) -> Iterat
     """
     beside: Path | None = None
     try:
-        if path.exists() and not path.is_file():
+        if exists(path) and not is_file(path):
             file: BinaryIO = path.open("wb")
         else:
             path = path.resolve()
             number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
             file, beside = os.fdopen(number, "wb"), Path(name)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         raise _failed(path, error) from None
     n_bytes = 0
     try:

@@ -24,7 +24,9 @@ def path_of(argument: str) -> Path:
     """A path, with ~ and ~user spelled out. Raises InputError where no path can be called so."""
     try:
         path = Path(argument).expanduser()
-        path.exists()  # before Python 3.12 a zero byte is a ValueError
+        path.stat()
+    except FileNotFoundError:
+        return path
     except (RuntimeError, ValueError, OSError) as error:
         raise InputError(f"{argument}: {getattr(error, 'strerror', None) or error}") from None
     return path
