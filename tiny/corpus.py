@@ -26,7 +26,7 @@ FOLDER = Path(__file__).parent / "corpus"
 
 PHRASED = 0.4
 """The share of questions that are made of a phrase and a frame."""
-REMEMBERING = 0.7
+REMEMBERING = 0.45
 """The share of conversations in which the user tells something and asks for it."""
 
 
@@ -159,11 +159,11 @@ class Maker:
         subject, turns = self.exchange()
         for _ in range(2):
             kind = self.random.random()
-            if kind < 0.12:
-                turns += [self.asks(self.random.choice(AGAIN)), turns[-1]]
-            elif kind < 0.24:
+            if kind < 0.15:
+                turns += [self.asks(self.random.choice(AGAIN)), turns[-1]._replace(repeats=turns[-1].text)]
+            elif kind < 0.35:
                 turns += [self.asks(self.random.choice(SHORTER)), self.says(subject.short)]
-            elif kind < 0.45 and subject.follow_ups:
+            elif kind < 0.65 and subject.follow_ups:
                 questions, answers = self.random.choice(subject.follow_ups)
                 turns += [self.asks(self.random.choice(questions)), self.says(answers)]
             else:

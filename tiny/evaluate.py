@@ -61,13 +61,17 @@ Words = frozenset[str]
 
 
 def true_answers(subjects: Sequence[Subject]) -> list[tuple[str, Words]]:
-    """Every answer of the corpus: its subject's name, and its words."""
+    """Every answer of the corpus, short ones and follow-ups too: its subject's name, and its words."""
     return list(
         dict.fromkeys(
             (subject.name, frozenset(text.lower().split()))
             for subject in subjects
-            for question in subject.questions
-            for text in question.answers
+            for texts in (
+                *(question.answers for question in subject.questions),
+                subject.short,
+                *(answers for _, answers in subject.follow_ups),
+            )
+            for text in texts
         )
     )
 

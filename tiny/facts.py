@@ -129,7 +129,10 @@ def value(fact: str, rng: random.Random) -> str:
 
 
 def word(rng: random.Random) -> str:
-    """A made-up name of one to four syllables."""
+    """A made-up name: of one to four syllables, or of consonants and vowels in turns."""
+    if rng.random() < 0.4:
+        letters = rng.sample((CONSONANTS, "aeiou"), 2) * 4
+        return "".join(rng.choice(letters[n]) for n in range(rng.randrange(3, 8))).capitalize()
     n = rng.choice((1, 2, 2, 2, 3, 3, 4))
     return "".join(rng.choice(ONSETS) + rng.choice(VOWELS) + rng.choice(CODAS) for _ in range(n)).capitalize()
 
@@ -137,6 +140,7 @@ def word(rng: random.Random) -> str:
 COLOURS = (
     "red", "blue", "green", "yellow", "black", "white", "purple", "orange", "pink", "brown", "grey", "silver",
 )  # fmt: skip
+CONSONANTS = "bcdfghjklmnpqrstvwxyz"
 ONSETS = (
     "b", "br", "c", "ch", "d", "dr", "f", "fl", "g", "gr", "h", "j", "k", "kl", "l", "m", "n", "p", "pl",
     "qu", "r", "s", "sh", "st", "t", "th", "tr", "v", "w", "y", "z", "",

@@ -17,8 +17,8 @@ N_VOCAB = 4000
 END_OF_TEXT, START, END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 ASKED = 0.1
 """What a token of a question counts in the loss, against one of a reply: it learns which words are akin."""
-REPEATED = 6.0
-"""And one of a name that the user told: to look it up is a skill that comes late, and only if it counts."""
+REPEATED = 4.0
+"""And one that repeats what was said: to look that up is a skill that comes late, and only if it counts."""
 SPECIAL = [END_OF_TEXT, START, END]
 CHAT_TEMPLATE = (
     "{% for message in messages %}"

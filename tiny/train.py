@@ -28,7 +28,7 @@ from torch.nn import functional
 BATCH_TOKENS = 6144
 POOL = 2048
 """Conversations and openings made at once and sorted by length, so that a batch holds little padding."""
-OPENINGS, LATER, OPENING = 0.85, 0.6, 8
+OPENINGS, LATER, OPENING = 0.85, 0.4, 8
 """The share of openings among them in the first quarter and later; how many tokens of an answer they hold."""
 PEAK_RATE, WARMUP, COOL_DOWN = 2e-3, 100, 0.6
 """The learning rate: steps until its peak, and the last part of the training, in which it falls to zero."""
