@@ -86,7 +86,12 @@ def draw(terminal: Terminal, title: str, path: Path) -> None:
     """Write what is on the screen to `path`."""
     with open("/dev/null", "w", encoding="utf-8") as nowhere:  # noqa: PTH123
         console = Console(record=True, width=COLUMNS, file=nowhere, force_terminal=True)
+        was_blank = False
         for row in terminal.cells[: terminal.shown.count("\n") + 1]:
+            is_blank = not any(cell.data.strip() for cell in row)
+            if is_blank and was_blank:  # the line of figures stands at the bottom of the screen
+                continue
+            was_blank = is_blank
             line = Text(no_wrap=True)
             for style, cells in groupby(row, key=_style):
                 line.append("".join(cell.data for cell in cells), style)

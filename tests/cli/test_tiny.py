@@ -110,7 +110,7 @@ class TestWhatItKnows:
             ("What is a token?", "piece of"),
             ("why does temperature 0 always give the same answer?", "most"),
             ("how do I count the tokens of a file?", "llmcli count"),
-            ("who are you?", "small"),
+            ("who are you?", "demonstration"),
         ],
     )
     def test_its_subject(self, bare: Program, question: str, words: str) -> None:
