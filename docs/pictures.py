@@ -53,8 +53,8 @@ PICTURES = {
         "/mo",
     ),
     "probs.svg": Picture(
-        (*CHAT, "-n", "12", "--temp", "1.5"),
-        ("What is a chat template?", "/probs", "/probs 4", "/probs 4 1"),
+        (*CHAT, "-n", "12", "--temp", "1"),
+        ("What is a token?", "/probs", "/probs 1", "/probs 1 1"),
     ),
     "tokenize.svg": Picture(("tokenize", "-q", SAMPLE)),
 }
