@@ -48,6 +48,8 @@ class Question:
     """A way to ask, with what answers it.
 
     With a `kind` (tasks, names, says) the text is a phrase, to be put into one of the frames of that kind.
+    `table` names the table it stands in: "top-k", or "top-k/0" for its first `[[more]]`. `answered_by` are
+    the tables whose answers are as right (see also.toml).
     """
 
     text: str
@@ -55,6 +57,8 @@ class Question:
     answers: tuple[str, ...]
     keywords: tuple[tuple[str, ...], ...] = ()
     kind: str = ""
+    table: str = ""
+    answered_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,12 @@ def load_subjects(folder: Path = FOLDER) -> list[Subject]:
     phrases: dict[str, Any] = {}
     for path in sorted(folder.glob("phrases-*.toml")):
         _merge(phrases, tomllib.loads(path.read_text("utf-8")))
+    also = {
+        (entry["subject"], entry["question"]): tuple(entry["answered_by"])
+        for entry in tomllib.loads((folder / "also.toml").read_text("utf-8"))["also"]
+    }
     return [
-        _subject(tomllib.loads(path.read_text("utf-8")), phrases.get(path.stem, {}))
+        _subject(tomllib.loads(path.read_text("utf-8")), phrases.get(path.stem, {}), also)
         for path in sorted((folder / "subjects").glob("*.toml"))
     ]
 
@@ -89,7 +97,9 @@ def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
             into[name] = into.get(name, []) + item
 
 
-def _subject(data: dict[str, Any], phrases: dict[str, Any]) -> Subject:
+def _subject(
+    data: dict[str, Any], phrases: dict[str, Any], also: dict[tuple[str, str], tuple[str, ...]]
+) -> Subject:
     name = data["subject"]
     asked: list[Question] = []
     phrased: list[Question] = []
@@ -97,10 +107,16 @@ def _subject(data: dict[str, Any], phrases: dict[str, Any]) -> Subject:
     for index, table in enumerate([data, *data.get("more", [])], start=-1):
         answers = tuple(table["answers"])
         keywords = tuple(tuple(group) for group in table["keywords"])
-        asked += (Question(q, name, answers, keywords) for q in table["questions"])
-        kept += (Question(q, name, answers, keywords) for q in table["held_out"])
+        place = name if index < 0 else f"{name}/{index}"
         more = phrases if index < 0 else phrases.get(f"more-{index}", {})
-        asked += (Question(q, name, answers, keywords) for q in more.get("asks", []))
+        asked += (
+            Question(q, name, answers, keywords, table=place)
+            for q in (*table["questions"], *more.get("asks", []))
+        )
+        kept += (
+            Question(q, name, answers, keywords, table=place, answered_by=also.get((name, q), ()))
+            for q in table["held_out"]
+        )
         for kind in ("tasks", "names", "says"):
             phrased += (Question(phrase, name, answers, keywords, kind) for phrase in more.get(kind, []))
     main = tuple(data["answers"])

@@ -28,8 +28,10 @@ from torch.nn import functional
 BATCH_TOKENS = 6144
 POOL = 2048
 """Conversations and openings made at once and sorted by length, so that a batch holds little padding."""
-OPENINGS, LATER, OPENING = 0.85, 0.4, 8
-"""The share of openings among them in the first quarter and later; how many tokens of an answer they hold."""
+OPENINGS = ((0.25, 0.85), (0.7, 0.4), (1.0, 0.65))
+"""The share of openings among them, up to which part of the training. In the middle memory is learnt."""
+OPENING = 8
+"""How many tokens of an answer an opening holds."""
 PEAK_RATE, WARMUP, COOL_DOWN = 2e-3, 100, 0.6
 """The learning rate: steps until its peak, and the last part of the training, in which it falls to zero."""
 MUON_RATE = 0.02
@@ -58,7 +60,7 @@ class Reader:
         self.maker = Maker(load_subjects(), seed)
         self.random = random.Random(seed)
         self.context = context
-        self.openings = OPENINGS
+        self.openings = OPENINGS[0][1]
         self.numbers = {choices: n for n, choices in enumerate(dict.fromkeys(self.maker.choices()))}
 
     def __iter__(self) -> Iterator[Batch]:
@@ -190,7 +192,7 @@ def main() -> None:
     started, before = time.time(), seen
     lately: list[dict[str, Tensor]] = []
     for batch in reader:
-        reader.openings = OPENINGS if seen < args.tokens / 4 else LATER
+        reader.openings = next(share for until, share in OPENINGS if seen <= until * args.tokens)
         lately.append(trainer.step(batch, rate(seen / args.tokens, step)))
         step += 1
         seen += batch.inputs.numel()

@@ -14,6 +14,15 @@ else:
 
 WORDINGS = Path(__file__).parent / "corpus" / "wordings.toml"
 
+SOUNDS = {
+    "tion": ("shun", "sion", "cion"), "ance": ("ence",), "ence": ("ance",), "able": ("ible",), "ph": ("f",),
+    "ck": ("k", "c"), "ll": ("l",), "ss": ("s",), "mm": ("m",), "rr": ("r",), "tt": ("t",), "dd": ("d",),
+    "ei": ("ie",), "ie": ("ei",), "ea": ("ee", "e"), "ee": ("ea", "e"), "ou": ("u",), "er": ("or", "ar"),
+    "or": ("er",), "a": ("e", "u"), "e": ("a", "i"), "i": ("e", "y"), "o": ("u", "a"), "u": ("o", "a"),
+    "y": ("i",), "c": ("k", "s"), "s": ("c", "z"), "z": ("s",), "x": ("ks",), "k": ("c",), "m": ("n",),
+}  # fmt: skip
+"""Other ways to spell what sounds alike, or nearly so."""
+
 
 class Typist:
     """Words questions afresh, as people type them."""
@@ -29,6 +38,7 @@ class Typist:
         }
         longest_first = sorted(self.others, key=len, reverse=True)
         self._known = re.compile(rf"(?<![\w-])(?:{'|'.join(map(re.escape, longest_first))})(?![\w-])")
+        self._sounds = re.compile(rf"(?<=[a-z])(?:{'|'.join(SOUNDS)})")
 
     def framed(self, phrase: str, kind: str) -> str:
         """A question around a phrase: `kind` is what sort of phrase it is, a row of the frames."""
@@ -56,8 +66,9 @@ class Typist:
             text = self.random.choice(self.frames["openings"]) + text
         if chance() < 0.25:
             text = self.leave_out(text)
-        if chance() < 0.12:
+        if chance() < 0.16:
             text = self.slip(text)
+            text = self.slip(text) if chance() < 0.3 else text
         return text
 
     def reworded(self, text: str) -> str:
@@ -77,7 +88,10 @@ class Typist:
         return " ".join(words)
 
     def slip(self, text: str) -> str:
-        """A letter left out, doubled, or exchanged with the next one."""
+        """A letter left out, doubled, or exchanged with the next one; or a sound spelled in another way."""
+        if self.random.random() < 0.5 and (sounds := list(self._sounds.finditer(text))):
+            found = self.random.choice(sounds)
+            return text[: found.start()] + self.random.choice(SOUNDS[found[0]]) + text[found.end() :]
         places = [i for i in range(1, len(text) - 1) if text[i].isalpha() and text[i + 1].isalpha()]
         if not places:
             return text
