@@ -1,6 +1,7 @@
 """A long conversation in a small window: llmcli, llama.cpp's server and llama-cpp-python's `Llama`.
 
     python -m benchmarks.window MODEL.gguf [--turns 50] [--window 4096] [--words 60] [--predict 8] [--alone]
+                                [--flash-attn auto|off]
 
 The same user messages, greedy replies. llmcli drops turns by itself, once with a cache that is shifted, once
 exactly with time to type in between (as in the REPL). The peers refuse a conversation that is too large, so
@@ -27,12 +28,12 @@ from typing import Any
 from llama_cpp import Llama
 
 from benchmarks.text import SYLLABLES
-from llmcli.chat.builtin_templates import load_template
 from llmcli.chat.conversation import Conversation
 from llmcli.chat.messages import ASSISTANT, USER, Message
 from llmcli.chat.refill import Ahead, Refill
 from llmcli.chat.reply import Dropped, Generated, Reply
 from llmcli.chat.spelling import Spelling
+from llmcli.chat.template import ChatTemplate
 from llmcli.chat.window import Window
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.engine import LlamaEngine
@@ -41,7 +42,15 @@ from llmcli.settings.engine import EngineOptions
 from llmcli.settings.sampling import SamplingOptions
 from llmcli.settings.window import WindowOptions
 
-TEMPLATE = load_template("llama3", bos="<|begin_of_text|>", eos="<|end_of_text|>")
+TEMPLATE = ChatTemplate.from_source(
+    "{% for message in messages %}<|start_header_id|>{{ message['role'] }}<|end_header_id|>\n\n"
+    "{{ message['content'] }}<|eot_id|>{% endfor %}"
+    "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}",
+    name="llama3, appending",
+    bos="<|begin_of_text|>",
+    eos="<|end_of_text|>",
+)
+"""Llama 3's without its trimming, which would change replies with white space at their ends, as here."""
 NEW = (
     "<|eot_id|><|start_header_id|>user<|end_header_id|>\n\n{}<|eot_id|>"
     "<|start_header_id|>assistant<|end_header_id|>\n\n"
@@ -49,10 +58,11 @@ NEW = (
 NEIGHBOURS = 5
 SERVER = """
 import sys, xllamacpp
-path, window, threads = sys.argv[1], *map(int, sys.argv[2:])
+path, window, threads = sys.argv[1], *map(int, sys.argv[2:4])
 params = xllamacpp.CommonParams()
 params.model.path, params.n_ctx, params.n_parallel, params.port = path, window, 1, 0
 params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+params.flash_attn_type = {"auto": -1, "off": 0}[sys.argv[4]]
 server = xllamacpp.Server(params)
 print(server.listening_address, flush=True)
 sys.stdin.read()
@@ -82,15 +92,16 @@ def main() -> None:
     parser.add_argument("--words", type=int, default=60)
     parser.add_argument("--predict", type=int, default=8)
     parser.add_argument("--threads", type=int, default=usable_processors())
+    parser.add_argument("--flash-attn", choices=("auto", "off"), default="auto")
     parser.add_argument("--alone", action="store_true")
     args = parser.parse_args()
     texts = [words(args.words, seed) for seed in range(args.turns)]
-    options = EngineOptions(ctx_size=args.window, threads=args.threads)
+    options = EngineOptions(ctx_size=args.window, threads=args.threads, flash_attn=args.flash_attn)
     with LlamaEngine.load(args.model, options) as engine:
         full = _full_prefill(engine)
         window = f"a window of {engine.context_size}"
         print(f"{args.model.stem}: {args.turns} turns in {window}, {args.threads} threads;")
-        print(f"evaluating {full[0]} tokens takes {full[1]:.2f} s\n")
+        print(f"flash attention {args.flash_attn}, evaluating {full[0]} tokens takes {full[1]:.2f} s\n")
         print(
             "| | cuts | no cut: evaluated / new | no cut: first token, of a full prefill "
             "| cut: evaluated - new, worst | cut: first token, worst | of a full prefill "
@@ -100,7 +111,7 @@ def main() -> None:
             _report(name, engine, texts, _llmcli(engine, refill, args.predict), full)
         if args.alone:
             return
-        with _server(args.model, args.window, args.threads) as address:
+        with _server(args.model, args.window, args.threads, args.flash_attn) as address:
             ask = _client(engine, args.predict, lambda view: _ask_server(address, view, args.predict))
             _report("llama.cpp's server", engine, texts, ask, full)
         peer = _Counting(
@@ -109,7 +120,7 @@ def main() -> None:
             n_batch=2048,
             n_threads=args.threads,
             n_threads_batch=args.threads,
-            flash_attn=True,
+            flash_attn=args.flash_attn != "off",
             chat_format="llama-3",
             verbose=False,
         )
@@ -255,8 +266,8 @@ class _Counting(Llama):
 
 
 @contextmanager
-def _server(model: Path, window: int, threads: int) -> Iterator[str]:
-    command = [sys.executable, "-c", SERVER, str(model), str(window), str(threads)]
+def _server(model: Path, window: int, threads: int, flash: str) -> Iterator[str]:
+    command = [sys.executable, "-c", SERVER, str(model), str(window), str(threads), flash]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
