@@ -3,7 +3,7 @@
 Where SQLite has FTS5, an index of all runs of three characters answers in milliseconds; it works for every
 script, also where words are not set apart by blanks. It is brought up to date when somebody searches, not
 while a reply is written. What it can't answer (words of one or two characters, replies that are not finished,
-an SQLite without FTS5) is read through.
+messages with a NUL, an SQLite without FTS5) is read through.
 """
 
 from __future__ import annotations
@@ -83,7 +83,10 @@ _INDEX = """
     END
     ;;
     INSERT INTO words (rowid, content)
-    SELECT id, content FROM message WHERE NOT indexed AND (role <> 'assistant' OR finish_reason IS NOT NULL)
+    SELECT id, content FROM message WHERE {ready}
     ;;
-    UPDATE message SET indexed = 1 WHERE NOT indexed AND (role <> 'assistant' OR finish_reason IS NOT NULL)
-"""
+    UPDATE message SET indexed = 1 WHERE {ready}
+""".format(
+    # FTS5 stops reading at a NUL.
+    ready="NOT indexed AND instr(content, char(0)) = 0 AND (role <> 'assistant' OR finish_reason IS NOT NULL)"
+)

@@ -38,6 +38,8 @@ class Repl:
     """Goes on with the model that a reference names; where that fails, with the present one."""
     history: Path | None = None
     attached: str = ""
+    exported: set[Path] = field(default_factory=set, init=False)
+    """Files that this chat was written to, and may be again."""
     unsent: str = field(default="", init=False)
     is_editing: bool = field(default=False, init=False)
     """Whether the next message takes the place of the last one."""

@@ -117,6 +117,11 @@ class TestSessions:
         with Store(path) as again:
             assert again.names() == ["three"]
 
+    def test_search_finds_what_stands_behind_a_nul(self, store: Store) -> None:
+        """The index reads no further than that, so such a message is read through."""
+        store.save(store.create("bytes"), talk("one\0two xylophone"), 0)
+        assert [found.content for found in store.search("xylophone")] == ["one\0two xylophone"]
+
     def test_removed_is_gone(self, store: Store, path: Path) -> None:
         """With every word: nothing of it is left in the files, nor in the index of the search."""
         store.save(store.create("secret"), talk("xylophone " * 500, "zeppelin"), 0)

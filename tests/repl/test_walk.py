@@ -150,6 +150,13 @@ class TestSessions:
         says(terminal, "/export talk.jsonl --all")
         assert old in (llmcli.home / "talk.jsonl").read_text()
         assert "error: usage: /export FILE" in says(terminal, "/export talk.txt")
+        assert "written to talk.md" in says(terminal, "/export talk.md")
+        other = llmcli.home / "other.md"
+        other.write_text("mine")
+        assert "error: other.md is there already" in says(terminal, "/export other.md")
+        assert other.read_text() == "mine"
+        assert "written to other.md" in says(terminal, "/export other.md --all --replace")
+        assert old in other.read_text()
         assert "error: this conversation is not saved" in says(terminal, "/save talk")
         assert "error: this conversation is not saved" in says(terminal, "/load talk")
 

@@ -12,6 +12,7 @@ from llmcli.render.sessions import list_as_table
 from llmcli.repl.commands.arguments import path_of
 from llmcli.repl.commands.registry import slash
 from llmcli.settings.new_file import new_file
+from llmcli.settings.there import is_file
 
 if TYPE_CHECKING:
     from llmcli.repl.app import Repl
@@ -75,17 +76,37 @@ def _sessions(repl: Repl, _argument: str) -> None:
     repl.output.rich().print(list_as_table(repl.session.store.summaries()))
 
 
-@slash("/export FILE [--all]", "write the conversation to a .md, .json, .jsonl or .html file", "files")
+@slash(
+    "/export FILE [--all] [--replace]",
+    "write the conversation to a .md, .json, .jsonl or .html file",
+    "files",
+)
 def _export(repl: Repl, argument: str) -> None:
-    name = argument.removesuffix(" --all")
-    target = path_of(name.strip())
+    name, flags = _flags(argument, {"--all", "--replace"})
+    target = path_of(name)
     export = FORMATS.get(target.suffix.removeprefix("."))
     if not name or export is None:
-        raise UsageError("usage: /export FILE [--all]", hint=f"FILE ends in .{', .'.join(FORMATS)}")
-    text = export(repl.session.as_saved(), everything=name != argument)
+        raise UsageError(
+            "usage: /export FILE [--all] [--replace]", hint=f"FILE ends in .{', .'.join(FORMATS)}"
+        )
+    if is_file(target) and "--replace" not in flags and target.absolute() not in repl.exported:
+        raise UsageError(f"{target} is there already", hint=f"/export {name} --replace writes over it")
+    text = export(repl.session.as_saved(), everything="--all" in flags)
     try:
         with new_file(target) as write:
             write(text.encode())
     except (OSError, RuntimeError) as error:
         raise FileError(f"{target}: {error}") from None
+    repl.exported.add(target.absolute())
     repl.output.note(f"written to {target}")
+
+
+def _flags(argument: str, known: set[str]) -> tuple[str, set[str]]:
+    """What stands before the flags at the end, and those."""
+    flags: set[str] = set()
+    rest, _, last = argument.strip().rpartition(" ")
+    while last in known:
+        flags.add(last)
+        argument = rest
+        rest, _, last = argument.strip().rpartition(" ")
+    return argument.strip(), flags
