@@ -69,7 +69,7 @@ def stats_line(reply: Reply, offload: Offload) -> str:
         f"{usage.completion_tokens} tokens, {_rate(usage.completion_tokens, timings.decode):.1f} tokens/s; "
         f"first after {timings.first_token:.2f} s; "
         f"prompt {usage.prompt_tokens} tokens ({usage.evaluated_tokens} evaluated, "
-        f"{usage.cached_tokens} cached); window {reply.context_used} of {reply.context_size}; "
+        f"{usage.cached_tokens} cached); cache {reply.context_used} of {reply.context_size}; "
         f"{reply.finish_reason}; seed {reply.seed}" + (f"; offloaded {offload}" if offload.layers else "")
     )
 

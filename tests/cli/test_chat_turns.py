@@ -79,7 +79,7 @@ class TestTurns:
         assert ran.exit_status == 0
         assert len(ran.stdout) > 100
         assert "the context window is full" in ran.stderr
-        assert "window 512 of 512; length" in ran.stderr
+        assert "cache 512 of 512; length" in ran.stderr
 
 
 class TestSystemMessage:
