@@ -1,6 +1,7 @@
 """How far a shifted cache is from an exact one: the next token's distribution, and greedy replies.
 
     python -m benchmarks.shifted MODEL.gguf [--template chatml] [--cuts 20] [--size 512]
+                                 [--overflow drop|middle|summarize|shift]
 
 Conversations are held in a window that is too small, until something is dropped. At each cut both caches are
 made: what stays moved up, and the same ids evaluated anew. Compared are the distributions of the next token
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from statistics import mean, median
 
@@ -55,15 +57,17 @@ def main() -> None:
     parser.add_argument("--template")
     parser.add_argument("--cuts", type=int, default=20)
     parser.add_argument("--size", type=int, default=512)
+    parser.add_argument("--overflow", choices=("drop", "middle", "summarize", "shift"), default="drop")
     args = parser.parse_args()
     options = EngineOptions(ctx_size=args.size, threads=1)
     with LlamaEngine.load(args.model, options) as shifted, LlamaEngine.load(args.model, options) as exact:
         template = _template(shifted, args.template)
+        talk = partial(_talk, shifted, exact, template, args.overflow)
         rows = {
-            "one cut": _one_cut(shifted, exact, template, args.cuts),
-            "cut upon cut": _many_cuts(shifted, exact, template, args.cuts),
+            "one cut": [talk(first, 1)[0] for first in range(args.cuts)],
+            "cut upon cut": talk(0, args.cuts),
         }
-    print(f"{args.model.stem}, window of {args.size}\n")
+    print(f"{args.model.stem}, window of {args.size}, {args.overflow}\n")
     print("| | cuts | KL bits: median | mean | worst | same top token | same reply | same tokens of it |")
     print("|---|---|---|---|---|---|---|---|")
     for name, found in rows.items():
@@ -82,26 +86,17 @@ def _template(engine: LlamaEngine, name: str | None) -> ChatTemplate:
     return load_template(name, bos=bos, eos=eos)
 
 
-def _one_cut(shifted: LlamaEngine, exact: LlamaEngine, template: ChatTemplate, cuts: int) -> list[Compared]:
-    """Conversations that begin with other questions, each up to its first cut."""
-    return [_talk(shifted, exact, template, first, 1)[0] for first in range(cuts)]
-
-
-def _many_cuts(shifted: LlamaEngine, exact: LlamaEngine, template: ChatTemplate, cuts: int) -> list[Compared]:
-    """One conversation in one cache, cut after cut."""
-    return _talk(shifted, exact, template, 0, cuts)
-
-
 def _talk(
-    shifted: LlamaEngine, exact: LlamaEngine, template: ChatTemplate, first: int, cuts: int
+    shifted: LlamaEngine, exact: LlamaEngine, template: ChatTemplate, overflow: str, first: int, cuts: int
 ) -> list[Compared]:
+    """A conversation in one cache that begins with the question `first`, compared at each of its cuts."""
     shifted.ready([0])
     conversation = Conversation(
         shifted,
         template,
         SamplingOptions(temp=0.7, predict=40, seed=first),
         AbortFlag(),
-        window_options=WindowOptions(refill="shift"),
+        window_options=WindowOptions(refill="shift", overflow=overflow),
     )
     found: list[Compared] = []
     turn = first

@@ -100,12 +100,15 @@ class Conversation:
     def look_ahead(self) -> Events[Notice | Ahead, None, None]:
         """After a reply: make the cut that the next turn is likely to need; what its prompt begins with.
 
-        So there is time to evaluate that before the next message comes. Where the next turn will be refused,
-        nothing is done: it is said when that comes. Raises InterruptedByUser while a summary is written.
+        So there is time to evaluate that before the next message comes, which is taken to be as long as the
+        last one. Where the next turn will be refused, nothing is done: it is said when that comes. Raises
+        InterruptedByUser while a summary is written.
         """
         spelling = self._spelling()
         one, other = ([*self.messages, Message(USER, text)] for text in ("a", "b"))
-        budget = self.window.budget(self.sampling.predict).early()
+        last = next((m.content for m in reversed(self.messages) if m.role == USER), "")
+        n_last = len(self.engine.tokenizer.encode(to_bytes(last, "a message"), parse_special=False))
+        budget = self.window.budget(self.sampling.predict).early(n_last)
         try:
             fitted = yield from self._fitting.fit(one, spelling, self.sampling, budget=budget)
             ids = self.window.ids(other, fitted.cut, spelling)

@@ -45,9 +45,12 @@ class Budget:
         """The tokens that a prompt may have: a reply needs at least one."""
         return self.size - max(1, self.reserve)
 
-    def early(self) -> Budget:
-        """The same in the end, but a cut is due a little earlier: with half of the spare part still free."""
-        early = self.spare // 2
+    def early(self, message: int = 0) -> Budget:
+        """The same in the end, but a cut is due a little earlier: before the next message needs it.
+
+        That one is taken to have half of the spare part, or as many tokens as `message` up to all of it.
+        """
+        early = min(self.spare, max(self.spare // 2, message))
         return replace(self, reserve=self.reserve + early, spare=self.spare - early, insistent=True)
 
 

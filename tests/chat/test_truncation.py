@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -353,6 +354,20 @@ class TestLookingAhead:
                 threading.Event().wait(0.001)
         assert cuts >= 3
         assert max(evaluated) <= evaluated[1] + 8
+
+    def test_the_next_message_is_expected_to_be_as_long_as_the_last(self, talk: Talk) -> None:
+        """Longer than half of the spare part, and still no cut has to wait for it."""
+        conversation = talk(sampling=replace(SAMPLING, predict=8))
+        cuts = 0
+        for n_words in random.Random(2).choices(range(3, 9), k=40):
+            message = "word and " * n_words
+            assert len(conversation.engine.tokenizer.encode(message.encode())) < 64
+            asked(conversation, message)
+            list(conversation.look_ahead())
+            dropped, _ = asked(conversation, message)
+            assert not dropped, "the cut was made before"
+            cuts += len(self.ahead(conversation)[0])
+        assert cuts >= 3
 
     def test_stopped_in_the_middle(self, talk: Talk) -> None:
         """What was evaluated stays, and the next turn does the rest: nothing is lost, nothing done twice."""
