@@ -13,6 +13,8 @@ from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.engine import LlamaEngine
 from llmcli.settings.engine import EngineOptions
 from llmcli.settings.sampling import SamplingOptions
+from llmcli.settings.window import WindowOptions
+from tests.chat.crowding import SAMPLING
 from tests.chat.talking import LETTERS, Talk
 from tests.models import CHATML
 
@@ -34,6 +36,31 @@ def talk(tiny_model: Path, abort: AbortFlag) -> Iterator[Talk]:
         engines.append(engine)
         compiled = ChatTemplate.from_source(template, name="test", bos="", eos="")
         return Conversation(engine, compiled, sampling, abort)
+
+    yield make
+    for engine in engines:
+        engine.close()
+
+
+@pytest.fixture
+def crowded(tiny_model: Path) -> Iterator[Talk]:
+    """Makes conversations with a policy for a full window, each on an engine of its own."""
+    engines = []
+
+    def make(
+        policy: str = "drop",
+        refill: str = "auto",
+        sampling: SamplingOptions = SAMPLING,
+        model: Path = tiny_model,
+        template: str = CHATML,
+        ctx_size: int | None = None,
+        **more: int,
+    ) -> Conversation:
+        engine = LlamaEngine.load(model, EngineOptions(threads=1, ctx_size=ctx_size))
+        engines.append(engine)
+        compiled = ChatTemplate.from_source(template, name="test", bos="", eos="")
+        options = WindowOptions(overflow=policy, refill=refill, **more)
+        return Conversation(engine, compiled, sampling, AbortFlag(), window_options=options)
 
     yield make
     for engine in engines:

@@ -1,0 +1,86 @@
+"""What happens between two turns: the window is cut and evaluated while the user types."""
+
+from __future__ import annotations
+
+import random
+import threading
+from dataclasses import replace
+
+import pytest
+
+from llmcli.chat.conversation import Conversation
+from llmcli.chat.refill import Ahead, Refill
+from llmcli.chat.reply import Dropped
+from llmcli.errors import WindowFullError
+from tests.chat.crowding import ASKED, SAMPLING, asked
+from tests.chat.talking import Talk
+
+
+class TestLookingAhead:
+    """Between two turns: the cut that is due is made, and evaluated while the user types."""
+
+    def ahead(self, conversation: Conversation) -> tuple[list[Dropped], Ahead]:
+        *notices, ahead = conversation.look_ahead()
+        assert isinstance(ahead, Ahead)
+        return [event for event in notices if isinstance(event, Dropped)], ahead
+
+    @pytest.mark.parametrize("refill", ["auto", "exact"])
+    def test_a_turn_after_a_cut_costs_what_any_turn_does(self, crowded: Talk, refill: str) -> None:
+        """With time enough in between, no turn evaluates more than its own message."""
+        conversation = crowded(refill=refill)
+        background = Refill(conversation.engine)
+        evaluated, cuts = [], 0
+        for number in range(30):
+            dropped, reply = asked(conversation, f"{number} {ASKED}")
+            assert not dropped, "the cut was made before"
+            evaluated.append(reply.usage.evaluated_tokens)
+            left, ahead = self.ahead(conversation)
+            cuts += len(left)
+            background.start(ahead)
+            while background.busy:
+                threading.Event().wait(0.001)
+        assert cuts >= 3
+        assert max(evaluated) <= evaluated[1] + 8
+
+    def test_the_next_message_is_expected_to_be_as_long_as_the_last(self, crowded: Talk) -> None:
+        """Longer than half of the spare part, and still no cut has to wait for it."""
+        conversation = crowded(sampling=replace(SAMPLING, predict=8))
+        cuts = 0
+        for n_words in random.Random(2).choices(range(3, 9), k=40):
+            message = "word and " * n_words
+            assert len(conversation.engine.tokenizer.encode(message.encode())) < 64
+            asked(conversation, message)
+            list(conversation.look_ahead())
+            dropped, _ = asked(conversation, message)
+            assert not dropped, "the cut was made before"
+            cuts += len(self.ahead(conversation)[0])
+        assert cuts >= 3
+
+    def test_stopped_in_the_middle(self, crowded: Talk) -> None:
+        """What was evaluated stays, and the next turn does the rest: nothing is lost, nothing done twice."""
+        conversation = crowded(refill="exact")
+        background = Refill(conversation.engine)
+        for number in range(40):
+            asked(conversation, f"{number} {ASKED}")
+            left, ahead = self.ahead(conversation)
+            if left:
+                break
+        stepped = threading.Event()
+        background.start(ahead, stepped.set)
+        assert stepped.wait(10)
+        background.stop()
+        done = len(conversation.engine.cached)
+        assert 64 <= done <= len(ahead.ids)
+        assert list(conversation.engine.cached) == list(ahead.ids[:done])
+        _, reply = asked(conversation)
+        assert reply.usage.cached_tokens >= done
+
+    def test_what_the_next_turn_refuses_is_left_to_it(self, crowded: Talk) -> None:
+        """A conversation that may lose nothing is not touched ahead of time."""
+        conversation = crowded("stop")
+        for number in range(40):
+            try:
+                asked(conversation, f"{number} {ASKED}")
+            except WindowFullError:
+                break
+        assert list(conversation.look_ahead()) == []
