@@ -18,10 +18,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from llmcli.tokens.batch import Batch, BatchIds
 from llmcli.tokens.cuts import Cuts
-from llmcli.tokens.definition import definition
-from llmcli.tokens.fast import FastTokenizer, fast_tokenizer, may_remember
-from llmcli.tokens.helpers import Helpers, can_fork
-from llmcli.tokens.kept import kept
 from llmcli.tokens.pool import in_order
 from llmcli.tokens.tokenizer import SpecialToken, Tokenizer
 
@@ -33,6 +29,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from llmcli.gguf.header import Header
+    from llmcli.tokens.fast import FastTokenizer
+    from llmcli.tokens.helpers import Helpers
 
 PART = 1 << 15
 """Bytes that llama.cpp gets at once: its cost a byte grows with the length."""
@@ -158,6 +156,8 @@ class BulkEncoder:
 
     def _choose(self, workers: int) -> None:
         """Build the fast way, here or in helpers. It is tried once."""
+        from llmcli.tokens.helpers import Helpers, can_fork
+
         self._has_chosen = True
         if self._ways().in_helpers and can_fork():
             with suppress(OSError):  # there may be no further process or pipe
@@ -261,6 +261,10 @@ def gguf_bulk_encoder(
 
 def ways_of(tokenizer: GgufTokenizer, *, parse_special: bool, cache: Path | None = None) -> Ways:
     """What may be done with the texts of a GGUF file's vocabulary."""
+    from llmcli.tokens.definition import definition
+    from llmcli.tokens.fast import fast_tokenizer, may_remember
+    from llmcli.tokens.kept import kept
+
     header = tokenizer.header()
     specials = tokenizer.parsed_tokens(parse_special=parse_special)
     puts_space = tokenizer.adds_space_prefix
