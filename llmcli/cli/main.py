@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from llmcli.errors import LlmcliError, UsageError
 
 INTERRUPTED = 130
-ENOUGH_TO_COLLECT = 50_000
+ENOUGH_TO_COLLECT = 100_000
 """New objects after which Python looks for cycles among them. Its own 700 make a tenth of a start."""
 
 
