@@ -32,6 +32,8 @@ _MAGIC = b"llmcli kv 1\n"
 _DIGEST = 32
 _LENGTH = 8
 _BLOCK = 1 << 20
+_ENDS = 1 << 16
+"""Bytes of a file's beginning and end that tell it from others of its size and time."""
 _NO_MATTER = ("ctx_size", "threads", "threads_batch", "no_mmap", "mlock")
 """Options that leave the cache as it is; for the window's size its real one stands."""
 
@@ -136,10 +138,10 @@ def _file_mark(path: Path) -> list[Any]:
     """What tells a file from others without reading all of it: size, time, beginning and end."""
     with path.open("rb") as file:
         known = os.fstat(file.fileno())
-        ends = blake2b(file.read(_BLOCK))
+        ends = blake2b(file.read(_ENDS))
         if stat.S_ISREG(known.st_mode):
-            file.seek(max(0, known.st_size - _BLOCK))
-            ends.update(file.read(_BLOCK))
+            file.seek(max(0, known.st_size - _ENDS))
+            ends.update(file.read(_ENDS))
     return [known.st_size, known.st_mtime_ns, ends.hexdigest()]
 
 

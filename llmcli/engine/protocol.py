@@ -197,7 +197,7 @@ class Resumable(Protocol):
 
     @property
     def state_version(self) -> str:
-        """What the bytes of `state` depend on besides model and settings."""
+        """What the bytes of `state` depend on besides model and settings. Raises OSError."""
         ...
 
     def state(self) -> memoryview:

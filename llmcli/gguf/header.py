@@ -39,8 +39,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-# Most headers fit the first length; the last one bounds time and memory on a hostile file.
-_PREFIXES = (8 << 20, 32 << 20, 128 << 20)
+# A small model's header fits the first length, most others the second; the last one bounds time and memory on
+# a hostile file.
+_PREFIXES = (256 << 10, 8 << 20, 32 << 20, 128 << 20)
 _MOST_ENTRIES = 1 << 18
 _LONGEST_NAME = 63
 _MOST_DIMENSIONS = 4

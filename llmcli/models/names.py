@@ -7,11 +7,13 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from llmcli.errors import ModelError
-from llmcli.models.find import find
-from llmcli.models.found import Found
 from llmcli.settings.model import BUNDLED, BUNDLED_FILE
+
+if TYPE_CHECKING:
+    from llmcli.models.found import Found
 
 NEAREST = 5
 HUB_NAME = re.compile(r"(?:hf\.co/|huggingface\.co/)?([\w][\w.-]*/[\w][\w.-]*(?::[\w.-]+)?)")
@@ -31,6 +33,8 @@ def locate(
         return Path(reference)
     if reference == BUNDLED:
         return BUNDLED_FILE
+    from llmcli.models.find import find
+
     return choose(reference, find(environ, folders)[0]).path
 
 

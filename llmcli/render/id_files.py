@@ -20,8 +20,10 @@ _NPY_HEADER = 128
 
 def as_numbers(n_tokens: int) -> Callable[[BatchIds], bytes]:
     """The function that writes a batch's ids as raw numbers."""
+    import numpy as np
+
     kind = dtype(n_tokens)
-    return lambda found: found.ids.astype(kind).tobytes()
+    return lambda found: np.asarray(found.ids, kind).tobytes()
 
 
 def dtype(n_tokens: int) -> str:

@@ -11,7 +11,6 @@ from llmcli.errors import InputError, UsageError
 from llmcli.settings.folders import config_folder, home_folder
 from llmcli.settings.keys import ALIASES, SECTIONS, Key, key_named, keys, suggestion
 from llmcli.settings.there import exists, is_file, is_folder
-from llmcli.settings.toml_text import TomlError, line_of, parse
 
 
 @dataclass(frozen=True)
@@ -79,6 +78,8 @@ def read_config(environ: Mapping[str, str]) -> Config:
     text = read_config_text(path)
     if not text:
         return Config(path)
+    from llmcli.settings.toml_text import TomlError, parse
+
     try:
         raw = parse(text)
     except TomlError as error:
@@ -142,6 +143,8 @@ def _entries(raw: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
 
 def _setting(path: Path, text: str, names: tuple[str, ...], value: Any, home: str) -> Setting:
     """One value, checked. Raises UsageError."""
+    from llmcli.settings.toml_text import line_of
+
     line = line_of(text, names)
     where, name = f"{path}, line {line}", ".".join(names)
     if names in ((ALIASES,), *((table,) for table in SECTIONS if table)):

@@ -11,8 +11,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from array import array
+
     import numpy as np
     from numpy.typing import NDArray
+
+    Ids = NDArray[np.uint32] | array[int]
+    """Numbers of 32 bits: where there are few, an array of Python's own, as NumPy takes long to import."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,11 @@ class Batch:
     seq: int = 0
 
     @property
+    def is_whole(self) -> bool:
+        """Whether no text of it begins before or goes on behind it."""
+        return self.begins and self.ends
+
+    @property
     def n_texts(self) -> int:
         """How many texts there are."""
         return 1 if self.separator is None else self.data.count(self.separator) + 1
@@ -47,10 +57,10 @@ class BatchIds:
     """The ids of a batch: those of all texts in one array, and for each text where its ids end."""
 
     batch: Batch
-    ids: NDArray[np.uint32]
-    ends: NDArray[np.int64]
+    ids: Ids
+    ends: NDArray[np.int64] | array[int]
 
-    def records(self) -> Iterator[tuple[int, bytes, NDArray[np.uint32]]]:
+    def records(self) -> Iterator[tuple[int, bytes, Ids]]:
         """Number, bytes and ids of each text."""
         start = 0
         for at, (text, end) in enumerate(zip(self.batch.texts(), self.ends.tolist(), strict=True)):
@@ -60,8 +70,6 @@ class BatchIds:
 
 def merged(found: Iterable[BatchIds]) -> Iterator[BatchIds]:
     """The same, with every record in one batch."""
-    import numpy as np
-
     parts: list[BatchIds] = []
     for part in found:
         parts.append(part)
@@ -70,6 +78,8 @@ def merged(found: Iterable[BatchIds]) -> Iterator[BatchIds]:
         if len(parts) == 1:
             yield part
         else:
+            import numpy as np
+
             ids = np.concatenate([part.ids for part in parts])
             data = b"".join(part.batch.data for part in parts)
             batch = replace(parts[0].batch, data=data, ends=True)
@@ -77,7 +87,7 @@ def merged(found: Iterable[BatchIds]) -> Iterator[BatchIds]:
         parts = []
 
 
-def whole_records(found: Iterable[BatchIds]) -> Iterator[tuple[int, bytes, NDArray[np.uint32]]]:
+def whole_records(found: Iterable[BatchIds]) -> Iterator[tuple[int, bytes, Ids]]:
     """Number, bytes and ids of each record, also where one came in several batches."""
     for part in merged(found):
         yield from part.records()

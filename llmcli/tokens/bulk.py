@@ -8,17 +8,16 @@ on the text as it is.
 from __future__ import annotations
 
 import threading
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Protocol
 
 from llmcli.tokens.batch import Batch, BatchIds
 from llmcli.tokens.cuts import Cuts
-from llmcli.tokens.definition import definition
-from llmcli.tokens.fast import FastTokenizer, fast_tokenizer, may_remember
-from llmcli.tokens.helpers import Helpers, can_fork
-from llmcli.tokens.kept import kept
 from llmcli.tokens.pool import in_order
 from llmcli.tokens.tokenizer import SpecialToken, Tokenizer
 
@@ -30,11 +29,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from llmcli.gguf.header import Header
+    from llmcli.tokens.fast import FastTokenizer
+    from llmcli.tokens.helpers import Helpers
 
 PART = 1 << 15
 """Bytes that llama.cpp gets at once: its cost a byte grows with the length."""
 SMALL_PART = 1 << 11
 """Bytes that are left to llama.cpp around something that the fast way does not know."""
+SHORT = 1 << 11
+"""Bytes of texts that are tokenized sooner than NumPy is imported."""
 WORTH_FINDING = 1 << 18
 """Bytes of input from which it pays to find out where a vocabulary's texts can be cut."""
 WORTH_BUILDING = 1 << 20
@@ -74,18 +77,21 @@ class Ways:
 class BulkEncoder:
     """Batches of texts to their ids; `encode` may be called from several threads.
 
-    `encode_one` gives a text's own ids, `find_ways` is called when there is enough to do for it to pay.
-    `lead` and `tail` are what stands before and after each record's own ids.
+    `encode_short` gives a text's own ids, and so does `encode_array`, where there is a quicker one for long
+    texts. `find_ways` is called when there is enough to do for it to pay. `lead` and `tail` are what stands
+    before and after each record's own ids.
     """
 
     def __init__(
         self,
-        encode_one: Callable[[bytes], NDArray[np.uint32]],
+        encode_short: Callable[[bytes], list[int]],
         find_ways: Callable[[], Ways],
         lead: Sequence[int] = (),
         tail: Sequence[int] = (),
+        encode_array: Callable[[bytes], NDArray[np.uint32]] | None = None,
     ) -> None:
-        self._encode_one, self._find_ways = encode_one, find_ways
+        self._encode_short, self._find_ways = encode_short, find_ways
+        self._encode_one = encode_array or self._as_array
         self._lead, self._tail = list(lead), list(tail)
         self._found: Ways | None = None
         self._fast: FastTokenizer | None = None
@@ -113,9 +119,12 @@ class BulkEncoder:
 
     def encode(self, batch: Batch) -> BatchIds:
         """The ids of a batch, with what belongs before and after each record."""
+        fast = self._fast
+        if fast is None and batch.is_whole and len(batch.data) <= SHORT:
+            found = [[*self._lead, *self._encode_short(text), *self._tail] for text in batch.texts()]
+            return BatchIds(batch, array("I", chain(*found)), array("q", accumulate(map(len, found))))
         import numpy as np
 
-        fast = self._fast
         if batch.separator is None:
             ids = self._encode_text(batch.data, rest=not batch.begins)
             ends = np.array([len(ids)], np.int64)
@@ -124,8 +133,8 @@ class BulkEncoder:
                 return BatchIds(batch, *fast.encode_separated(batch.data, batch.separator, self._lead[0]))
             ids, ends = fast.encode_separated(batch.data, batch.separator)
         else:
-            found = [self._encode_text(text) for text in batch.texts()]
-            ids, ends = np.concatenate(found), np.cumsum([len(own) for own in found])
+            own = [self._encode_text(text) for text in batch.texts()]
+            ids, ends = np.concatenate(own), np.cumsum([len(ids) for ids in own])
         return BatchIds(batch, *self._framed(batch, ids, ends))
 
     def _ways(self) -> Ways:
@@ -147,6 +156,8 @@ class BulkEncoder:
 
     def _choose(self, workers: int) -> None:
         """Build the fast way, here or in helpers. It is tried once."""
+        from llmcli.tokens.helpers import Helpers, can_fork
+
         self._has_chosen = True
         if self._ways().in_helpers and can_fork():
             with suppress(OSError):  # there may be no further process or pipe
@@ -166,6 +177,11 @@ class BulkEncoder:
         """The ids of a batch, from the helpers where there are any."""
         found = self._helpers.encode(batch) if self._helpers else None
         return self.encode(batch) if found is None else found
+
+    def _as_array(self, text: bytes) -> NDArray[np.uint32]:
+        import numpy as np
+
+        return np.array(self._encode_short(text), np.uint32)
 
     def _encode_text(self, text: bytes, *, rest: bool = False) -> NDArray[np.uint32]:
         """The ids of one text; of one that is the `rest` of its record, behind a cut."""
@@ -218,13 +234,8 @@ def bulk_encoder(
     tokenizer: Tokenizer, *, parse_special: bool, bos: bool | None, eos: bool | None
 ) -> BulkEncoder:
     """The encoder for any tokenizer: its own `encode`, on several threads."""
-    import numpy as np
-
-    def encode_one(text: bytes) -> NDArray[np.uint32]:
-        ids = tokenizer.encode(text, parse_special=parse_special, bos=False, eos=False)
-        return np.array(ids, np.uint32)
-
-    return BulkEncoder(encode_one, Ways, *_frame(tokenizer, bos, eos))
+    encode = partial(tokenizer.encode, parse_special=parse_special, bos=False, eos=False)
+    return BulkEncoder(encode, Ways, *_frame(tokenizer, bos, eos))
 
 
 def gguf_bulk_encoder(
@@ -240,18 +251,20 @@ def gguf_bulk_encoder(
     `cache` is a folder for what takes long to make.
     """
 
-    def encode_one(text: bytes) -> NDArray[np.uint32]:
-        return tokenizer.encode_array(text, parse_special=parse_special)
-
     return BulkEncoder(
-        encode_one,
+        partial(tokenizer.encode, parse_special=parse_special, bos=False, eos=False),
         lambda: ways_of(tokenizer, parse_special=parse_special, cache=cache),
         *_frame(tokenizer, bos, eos),
+        encode_array=partial(tokenizer.encode_array, parse_special=parse_special),
     )
 
 
 def ways_of(tokenizer: GgufTokenizer, *, parse_special: bool, cache: Path | None = None) -> Ways:
     """What may be done with the texts of a GGUF file's vocabulary."""
+    from llmcli.tokens.definition import definition
+    from llmcli.tokens.fast import fast_tokenizer, may_remember
+    from llmcli.tokens.kept import kept
+
     header = tokenizer.header()
     specials = tokenizer.parsed_tokens(parse_special=parse_special)
     puts_space = tokenizer.adds_space_prefix

@@ -277,6 +277,18 @@ class TestEncoder:
         assert [line for line, _ in rows] == text[:20000].split(b"\n")
         assert rows == [(line, vocabulary.encode(line, bos=True)) for line, _ in rows]
 
+    @pytest.mark.parametrize("data", [b"", b"hi", b"one two\n\n\xff three"])
+    def test_short_texts(self, vocabularies: Vocabularies, data: bytes) -> None:
+        """They come in the same shape, with what belongs before and after each."""
+        vocabulary = vocabularies["tiny"]
+        encoder = gguf_bulk_encoder(vocabulary, parse_special=True, bos=True, eos=True)
+        for batch in (Batch(data), Batch(data, b"\n", seq=7)):
+            rows = [(seq, text, ids.tolist()) for seq, text, ids in encoder.encode(batch).records()]
+            assert rows == [
+                (seq, text, vocabulary.encode(text, bos=True, eos=True))
+                for seq, text in enumerate(batch.texts(), batch.seq)
+            ]
+
     @SOME
     @given(lines=st.lists(texts.map(lambda text: text.replace(b"\xff", b"")), min_size=1, max_size=8))
     def test_separated_texts_of_the_fast_way(
@@ -285,7 +297,7 @@ class TestEncoder:
         """Many texts at once, some of them empty, by a separator that no text has."""
         road = roads("tiny", True)
         assert isinstance(road.fast, FastTokenizer)
-        encoder = BulkEncoder(road._own, lambda: Ways(road.ways.cuts, lambda: road.fast))
+        encoder = BulkEncoder(road.straight, lambda: Ways(road.ways.cuts, lambda: road.fast))
         encoder.expect(1 << 30)
-        found = encoder.encode(Batch(b"\xff".join(lines), b"\xff"))
+        [found] = encoder.run([Batch(b"\xff".join(lines), b"\xff")], 1)
         assert [ids.tolist() for _, _, ids in found.records()] == [road.straight(line) for line in lines]

@@ -6,7 +6,6 @@ The Python bindings list llama.cpp's functions but not ggml's, so those are look
 from __future__ import annotations
 
 import ctypes
-import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from ctypes import c_char_p, c_int, c_size_t, c_void_p
@@ -114,6 +113,8 @@ def add_server(address: str) -> None:
             "--rpc: the installed build of llama-cpp-python has no RPC backend",
             hint='build it with CMAKE_ARGS="-DGGML_RPC=ON"',
         )
+    import socket
+
     try:
         socket.create_connection((host.strip("[]"), int(port)), CONNECT_TIMEOUT).close()
     except (OSError, OverflowError) as error:

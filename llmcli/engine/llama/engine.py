@@ -129,7 +129,7 @@ class LlamaEngine:
 
     @property
     def state_version(self) -> str:
-        """What the bytes of `state` depend on besides model and settings."""
+        """See state_version."""
         return state_version()
 
     def state(self) -> memoryview:

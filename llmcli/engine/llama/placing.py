@@ -10,10 +10,7 @@ from llmcli.engine.llama.devices import Device, add_server, cpu_buffers, default
 from llmcli.engine.llama.library import lib, log
 from llmcli.engine.offload import Needs, Offload, layers_that_fit
 from llmcli.gguf.header import Header, read_header
-from llmcli.gguf.memory import EXPERTS, estimate
-from llmcli.gguf.parts import parts_of
 from llmcli.settings.engine import EngineOptions
-from llmcli.settings.memory import MemoryOptions
 
 SPLIT_MODES = {
     "none": lib.LLAMA_SPLIT_MODE_NONE,
@@ -53,6 +50,8 @@ def place(params: Any, header: Header, options: EngineOptions) -> list[Any]:
         held.append((ctypes.c_float * most)(*options.tensor_split[:most]))
         params.tensor_split = held[-1]
     if options.cpu_moe:
+        from llmcli.gguf.memory import EXPERTS
+
         experts = _Override(rf"\.{EXPERTS}".encode(), cpu_buffers())
         held.append((_Override * 2)(experts, _Override(None, None)))
         params.tensor_buft_overrides = ctypes.addressof(held[-1])
@@ -80,6 +79,10 @@ def came_of(options: EngineOptions) -> Offload:
 
 def needs_of(header: Header, options: EngineOptions) -> Needs:
     """About what a model takes on a device, from the headers of its files."""
+    from llmcli.gguf.memory import estimate
+    from llmcli.gguf.parts import parts_of
+    from llmcli.settings.memory import MemoryOptions
+
     headers = [header if path == header.path else read_header(path) for path in parts_of(header.path)]
     wanted = {name: getattr(options, name) for name in MemoryOptions.__dataclass_fields__}
     memory = estimate(headers, MemoryOptions(**wanted))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from functools import cache
+from pathlib import Path
 
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.library import lib, log
@@ -17,12 +17,15 @@ from llmcli.errors import EngineError
 _SEQUENCE = 0
 
 
-@cache
 def state_version() -> str:
-    """Who writes the bytes: the format changes from one to the next."""
-    from importlib.metadata import version
+    """Which build of llama.cpp writes the bytes: the format changes from one to the next.
 
-    return f"llama-cpp-python {version('llama-cpp-python')}"
+    Its file tells them apart, also where LLAMA_CPP_LIB_PATH names another one than the package has. Raises
+    OSError where the file is gone.
+    """
+    library = Path(lib._lib._name)
+    there = library.stat()
+    return f"{library} {there.st_size} {there.st_mtime_ns}"
 
 
 def saved_state(context: LlamaContext) -> memoryview:

@@ -255,14 +255,15 @@ class LlamaVocabulary:
     def _tokenize(self, text: bytes, parse_special: bool) -> list[int]:
         # Most tokens stand for several bytes; where they do not, llama.cpp says how many there are.
         room = len(text) // 2 + 16
-        while True:
-            buffer = (lib.llama_token * room)()
-            n = lib.llama_tokenize(self.pointer, text, len(text), buffer, room, False, parse_special)
-            if n >= 0:
-                return list(buffer[:n])
-            if n == INT32_MIN:
-                raise InputError("the text has more than 2 billion tokens", hint="split it into lines")
-            room = -n
+        with self._held() as pointer:
+            while True:
+                buffer = (lib.llama_token * room)()
+                n = lib.llama_tokenize(pointer, text, len(text), buffer, room, False, parse_special)
+                if n >= 0:
+                    return list(buffer[:n])
+                if n == INT32_MIN:
+                    raise InputError("the text has more than 2 billion tokens", hint="split it into lines")
+                room = -n
 
     def _tokenize_array(self, text: bytes, parse_special: bool) -> NDArray[np.uint32]:
         """The same as `_tokenize` for many texts, from several threads: no list, and room for the worst."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmcli.render.tokens import visible_piece
 from llmcli.repl.commands.registry import slash
 from llmcli.tokens.tokenizer import to_bytes
 
@@ -14,6 +13,8 @@ if TYPE_CHECKING:
 
 @slash("/tokens TEXT", "show the tokens of a text")
 def _tokens(repl: Repl, argument: str) -> None:
+    from llmcli.render.tokens import visible_piece
+
     tokenizer = repl.conversation.engine.tokenizer
     ids = tokenizer.encode(to_bytes(argument), bos=False, eos=False)
     spelled = "  ".join(f"{visible_piece(tokenizer.piece(i))} {i}" for i in ids)

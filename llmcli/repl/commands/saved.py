@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 from llmcli.chat.messages import USER
 from llmcli.chat.tree import path
 from llmcli.errors import FileError, UsageError
-from llmcli.render.session_export import FORMATS
-from llmcli.render.sessions import list_as_table
 from llmcli.repl.commands.arguments import path_of
 from llmcli.repl.commands.registry import slash
 from llmcli.settings.new_file import new_file
@@ -73,6 +71,8 @@ def _load(repl: Repl, argument: str) -> None:
 def _sessions(repl: Repl, _argument: str) -> None:
     if repl.session.store is None:
         raise UsageError("nothing is saved in this conversation")
+    from llmcli.render.sessions import list_as_table
+
     repl.output.rich().print(list_as_table(repl.session.store.summaries()))
 
 
@@ -82,6 +82,8 @@ def _sessions(repl: Repl, _argument: str) -> None:
     "files",
 )
 def _export(repl: Repl, argument: str) -> None:
+    from llmcli.render.session_export import FORMATS
+
     name, flags = _flags(argument, {"--all", "--replace"})
     target = path_of(name)
     export = FORMATS.get(target.suffix.removeprefix("."))
