@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from llmcli.cli.console import Console
+from llmcli.cli.keyboard import silent_keyboard
 from llmcli.cli.open import decode_text, open_engine, progress, read_file, read_text
 from llmcli.cli.options import ChatTemplateKwargs, ChatTemplateRef, ModelRef
 from llmcli.cli.session import model_of, open_place, snapshots_of
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from llmcli.engine.llama.engine import LlamaEngine
     from llmcli.render.reply_writer import ReplyWriter
 
-AS_BEFORE = b"\x1b[?2004l\x1b[?25h\x1b[0m\n"
-"""Ends bracketed paste, shows the cursor, and takes all colours away."""
 AHEAD = {
     False: ("llmcli.chat.template", "llmcli.chat.session"),
     True: ("llmcli.repl.app", "llmcli.chat.template", "llmcli.chat.session"),
@@ -110,7 +109,7 @@ def chat(
     abort = AbortFlag()
     started = time.perf_counter()
     with (
-        _silent_keyboard(console) if interactive else nullcontext(),
+        silent_keyboard(console) if interactive else nullcontext(),
         open_place(console, session, last, no_save=no_save, interactive=interactive) as (store, saved),
         open_engine(console, model_of(model, saved), engine, abort, ahead=AHEAD[interactive]) as llama,
     ):
@@ -151,17 +150,6 @@ def chat(
                 bar = partial(progress, console, "reading the prompt")
                 load = partial(switch_model, console, talk, opened, engine, chat_template, not no_kv_snapshot)
                 Repl(console, talk, view, bar, load, history=history, attached=attached).run()
-
-
-@contextmanager
-def _silent_keyboard(console: Console) -> Iterator[None]:
-    """What is typed while nobody is asked, as while the model loads, waits for the prompt."""
-    from llmcli.repl.keyboard import held_back
-
-    moves = console.moves_cursor
-    with held_back(by_line=not moves, farewell=AS_BEFORE if moves else b"") as restore:
-        console.before_sudden_end = restore
-        yield
 
 
 def _run(

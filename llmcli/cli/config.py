@@ -50,30 +50,30 @@ def set_(
 
     What a flag may say, its setting may: 'config set sampling.temp 0.2' is --temp 0.2 from now on.
     """
-    from llmcli.cli.save import save_new
     from llmcli.settings.config import config_file, read_config_text
     from llmcli.settings.config_edit import raw_value, with_value
     from llmcli.settings.keys import key_named
+    from llmcli.settings.new_file import save
 
     setting, file = key_named(key), config_file(console.environ)
     raw = raw_value(setting, value)
-    save_new(file, with_value(read_config_text(file), setting, raw))
+    save(file, with_value(read_config_text(file), setting, raw), make_folder=True)
     console.note(f"notice: {setting} is set in {file}")
 
 
 def unset(console: Console, key: KeyName) -> None:
     """Take a value out of the config file, so that the default holds again."""
-    from llmcli.cli.save import save_new
     from llmcli.settings.config import config_file, read_config_text
     from llmcli.settings.config_edit import without_value
     from llmcli.settings.keys import key_named
+    from llmcli.settings.new_file import save
 
     setting, file = key_named(key), config_file(console.environ)
     before = read_config_text(file)
     if (after := without_value(before, setting)) == before:
         console.note(f"notice: {setting} is not set in {file}")
     else:
-        save_new(file, after)
+        save(file, after, make_folder=True)
 
 
 SUBCOMMANDS = {"show": show, "path": path, "set": set_, "unset": unset}

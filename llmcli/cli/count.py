@@ -52,7 +52,7 @@ def count(
     except ValueError as error:
         raise UsageError(f"--max {limit}: {error}") from None
     files = file or []
-    unreadable: dict[str, InputError] = {}
+    unreadable: dict[int, InputError] = {}
     with open_tokenizer(console, model, tokenizer) as vocabulary:
         encoder = bulk(console, vocabulary, parse_special=parse_special, bos=bos, eos=eos)
         streams = sources(console, (), files, unreadable.__setitem__)
@@ -61,12 +61,13 @@ def count(
         name = vocabulary.name
     from llmcli.render.counts import Count, as_json, as_rows
 
-    paths = [path for path in files if path not in unreadable] if files else [None]
+    # The same file may be there the first time, and gone the second.
+    paths = [path for place, path in enumerate(files) if place not in unreadable] if files else [None]
     counts = [Count(path, *tally) for path, tally in zip(paths, tallies, strict=True)]
     if counts:
         rows = as_json(name, counts) if json else as_rows(counts, stats=stats, with_total=len(files) > 1)
         console.write(rows)
-    failures: list[LlmcliError] = list(unreadable.values())
+    failures: list[LlmcliError] = list({error.message: error for error in unreadable.values()}.values())
     total = sum(one.tokens for one in counts)
     if most is not None and total > most:
         failures.append(CheckError(f"{total:,} tokens, more than --max {most:,}"))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from llmcli.tokens.records import Source
 
 
-def _fail(_path: str, error: InputError) -> None:
+def _fail(_place: int, error: InputError) -> None:
     raise error
 
 
@@ -23,39 +23,39 @@ def sources(
     console: Console,
     texts: Sequence[str],
     files: Sequence[str],
-    on_unreadable: Callable[[str, InputError], None] = _fail,
+    on_unreadable: Callable[[int, InputError], None] = _fail,
 ) -> Iterator[Source]:
     """The streams that a command reads: the TEXTs joined by a space, each FILE, or else stdin; - is stdin.
 
-    Files are looked at before the first one is read. `on_unreadable` gets those that can't be, and may
-    raise the error (as it does by itself); else they are left out.
+    Files are looked at before the first one is read. `on_unreadable` gets the place among `files` of each
+    that can't be read, and may raise the error (as it does by itself); else it is left out.
     """
     from llmcli.tokens.records import Source
     from llmcli.tokens.tokenizer import to_bytes
 
     sizes = {}
-    for path in files:
+    for place, path in enumerate(files):
         if path != "-":
             try:
-                sizes[path] = _size(path)
+                sizes[place] = _size(path)
             except InputError as error:
-                on_unreadable(path, error)
+                on_unreadable(place, error)
     if list(texts) == ["-"] or not (texts or files):
         yield _stdin(console)
     elif texts:
         data = to_bytes(" ".join(texts), "the argument")
         yield Source(io.BytesIO(data), "the argument", len(data))
-    for path in files:
+    for place, path in enumerate(files):
         if path == "-":
             yield _stdin(console)
-        elif path in sizes:
+        elif place in sizes:
             try:
                 stream = _opened(path)
             except InputError as error:
-                on_unreadable(path, error)
+                on_unreadable(place, error)
                 continue
             with stream:
-                yield Source(stream, path, sizes[path])
+                yield Source(stream, path, sizes[place])
 
 
 def read_input(console: Console, texts: Sequence[str], files: Sequence[str]) -> list[bytes]:

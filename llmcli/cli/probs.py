@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +10,7 @@ import typer
 from llmcli.cli.console import Console
 from llmcli.cli.formats import chosen_format
 from llmcli.cli.inputs import read_input
+from llmcli.cli.keyboard import silent_keyboard
 from llmcli.cli.open import decode_text, open_engine, progress, read_file
 from llmcli.cli.options import ModelRef
 from llmcli.cli.template import open_template, template_kwargs, templated_prompt
@@ -63,7 +64,7 @@ def probs(
     abort = AbortFlag()
     n_sequences = 1 + N_BRANCHES if mode in ("tree", "continuations") else 1
     with (
-        _silent_keyboard(mode),
+        silent_keyboard(console) if mode == "interactive" else nullcontext(),
         open_engine(console, model, engine, abort, n_sequences=n_sequences) as llama,
     ):
         from llmcli.cli.probs_modes import MODES, Job
@@ -84,15 +85,6 @@ def probs(
             with progress(console, "reading the prompt") as on_progress:
                 llama.ready(job.prompt.ids(llama.tokenizer), on_progress=on_progress)
         MODES[mode](job)
-
-
-def _silent_keyboard(mode: str) -> AbstractContextManager[object]:
-    """What is typed before the explorer is there waits for it, and is not echoed."""
-    if mode != "interactive":
-        return nullcontext()
-    from llmcli.repl.keyboard import held_back
-
-    return held_back()
 
 
 def _prompt(

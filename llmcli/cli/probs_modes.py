@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from llmcli.cli.console import Console
+from llmcli.cli.keyboard import other_screen
 from llmcli.cli.open import open_engine, open_vocabulary, progress
-from llmcli.cli.save import save
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.engine import LlamaEngine
 from llmcli.errors import InterruptedByUser
@@ -163,9 +164,10 @@ def _score(job: Job) -> None:
     job.show(score_data(report), lambda: score_table(report, colors=job.console.colors_output))
     if job.shown.html is not None:
         from llmcli.render.score_html import score_page
+        from llmcli.settings.new_file import save
 
         job.console.flush()
-        save(job.shown.html, score_page(report, job.llama.tokenizer.name))
+        save(Path(job.shown.html), score_page(report, job.llama.tokenizer.name))
         job.console.note(f"wrote {job.shown.html}")
     if not report.is_whole:
         job.console.note(f"interrupted after {len(report.tokens):,} of {report.n_prompt_tokens:,} tokens")
@@ -255,7 +257,8 @@ def _interactive(job: Job) -> None:
     explorer = Explorer(job.llama, job.prompt.ids(job.llama.tokenizer), job.sampling)
     with closing(job.llama.sampler(job.sampling)) as sampler:
         job.note_skipped(sampler.skipped)
-    left = explore(explorer, job.abort, job.prompt.text, colors=job.console.colors_output)
+    with other_screen(job.console):
+        left = explore(explorer, job.abort, job.prompt.text, colors=job.console.colors_output)
     job.console.write(left.text.decode("utf-8", "surrogateescape") + "\n")
     if left.by_interrupt:
         raise InterruptedByUser

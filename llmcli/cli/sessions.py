@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -77,15 +78,15 @@ def export(
 ) -> None:
     """Write a session as Markdown, JSON, a message a line, or a page."""
     chosen = chosen_format(format, json, EXPORTS, "md")
-    from llmcli.cli.save import save
     from llmcli.render.session_export import FORMATS
+    from llmcli.settings.new_file import save
 
     with open_store(console) as store:
         text = FORMATS[chosen](store.read(name or store.latest()), everything=everything)
     if output is None:
         console.write(text)
     else:
-        save(output, text)
+        save(Path(output), text)
 
 
 def remove(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from llmcli.errors import FileError, ModelError
 from llmcli.models.found import Found
 from llmcli.models.sources import own_models
 from llmcli.settings.folders import data_folder
+from llmcli.settings.new_file import save
 
 OTHERS = {
     "huggingface": "hf cache rm removes it",
@@ -94,8 +94,4 @@ def _record(environ: Mapping[str, str]) -> Path:
 
 
 def _write(environ: Mapping[str, str], files: set[str]) -> None:
-    record = _record(environ)
-    record.parent.mkdir(parents=True, exist_ok=True)
-    beside = record.with_name(f"{record.name}.{os.getpid()}")
-    beside.write_text(json.dumps(sorted(files), indent=1) + "\n", encoding="utf-8")
-    beside.replace(record)
+    save(_record(environ), json.dumps(sorted(files), indent=1) + "\n", make_folder=True)

@@ -7,6 +7,7 @@ before it. What a reply was made with stands beside it: model, sampling options 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from html import escape
 from importlib import resources
@@ -18,6 +19,9 @@ from llmcli.chat.tree import ROOT, Node, path, tips
 from llmcli.render.data import to_json
 from llmcli.render.safe import safe
 from llmcli.render.sessions import iso_time, local_time
+
+SURROGATES = re.compile("[\ud800-\udfff]")
+"""What stands in a text for bytes that were no UTF-8 when it was read; UTF-8 has none."""
 
 
 def export_data(saved: Saved, *, everything: bool) -> dict[str, Any]:
@@ -54,7 +58,7 @@ def as_jsonl(saved: Saved, *, everything: bool) -> str:
 
 
 def as_markdown(saved: Saved, *, everything: bool) -> str:
-    """Headings with the roles, and the words below them as they are."""
+    """Headings with the roles, and the words below them as they are; bytes that were no UTF-8 are U+FFFD."""
     parts = [f"# {saved.name}\n", f"{saved.model}, {local_time(saved.created)}\n"]
     if saved.system:
         parts.append(f"## system\n\n{saved.system}\n")
@@ -64,7 +68,7 @@ def as_markdown(saved: Saved, *, everything: bool) -> str:
             quoted = node.message.reasoning.strip("\n").replace("\n", "\n> ")
             parts.append(f"> {quoted}\n")
         parts.append(node.message.content.rstrip("\n") + "\n")
-    return "\n".join(parts)
+    return SURROGATES.sub("\ufffd", "\n".join(parts))
 
 
 def as_html(saved: Saved, *, everything: bool) -> str:

@@ -9,22 +9,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
+from llmcli.settings.ending import before_ending, raise_as
+
 try:
     import termios
 except ImportError:  # Windows
     termios = None  # type: ignore[assignment]
 
-Restore = Callable[[], None]
+Leave = Callable[[], None]
 
 
 @contextmanager
-def held_back(*, by_line: bool = False, farewell: bytes = b"") -> Iterator[Restore]:
+def held_back(*, by_line: bool = False, farewell: bytes = b"") -> Iterator[Leave]:
     """What is typed within the block waits for whoever reads it: it is not echoed into what is printed.
 
     Enter stays Enter, and Ctrl-C still interrupts; `by_line` leaves it to the terminal to edit lines, as
-    `echoed` needs it. A signal that ends or stops the program finds the terminal as it was, and one that ends
-    it writes `farewell`. Gives a function that restores the terminal, for an end that goes past the block.
-    Without a POSIX terminal nothing is changed.
+    `echoed` needs it. A signal that stops the program finds the terminal as it was, and so does one that
+    ends it, which also writes `farewell`. Gives a function that does the same, for an end that goes past the
+    block. Without a POSIX terminal nothing is changed.
     """
     if termios is None or not sys.stdin.isatty():
         yield lambda: None
@@ -41,33 +43,30 @@ def held_back(*, by_line: bool = False, farewell: bytes = b"") -> Iterator[Resto
         with suppress(termios.error):  # a terminal that is gone
             termios.tcsetattr(descriptor, termios.TCSANOW, before)
 
-    def end(number: int, _frame: FrameType | None) -> None:
+    def leave() -> None:
         restore()
         with suppress(OSError):
             os.write(sys.__stdout__.fileno() if sys.__stdout__ else descriptor, farewell)
-        _default(number)
 
     def stop(number: int, _frame: FrameType | None) -> None:
         present = termios.tcgetattr(descriptor)
         restore()
-        _default(number)  # comes back when the shell lets the program go on
+        raise_as(number, signal.SIG_DFL)  # comes back when the shell lets the program go on
         signal.signal(number, stop)
         with suppress(termios.error):
             termios.tcsetattr(descriptor, termios.TCSANOW, present)
 
-    handlers = {signal.SIGTERM: end, signal.SIGHUP: end, signal.SIGTSTP: stop}
-    found = {number: signal.getsignal(number) for number in handlers}
-    for number, handler in handlers.items():
-        if found[number] != signal.SIG_IGN:  # nohup
-            signal.signal(number, handler)
-    termios.tcsetattr(descriptor, termios.TCSADRAIN, waiting)
-    try:
-        yield restore
-    finally:
-        with suppress(termios.error):
-            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
-        for number, handler_before in found.items():
-            signal.signal(number, handler_before)
+    with before_ending(leave):
+        stopped_by = signal.getsignal(signal.SIGTSTP)
+        if stopped_by != signal.SIG_IGN:  # a shell without job control
+            signal.signal(signal.SIGTSTP, stop)
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, waiting)
+        try:
+            yield leave
+        finally:
+            with suppress(termios.error):
+                termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+            signal.signal(signal.SIGTSTP, stopped_by)
 
 
 @contextmanager
@@ -86,9 +85,3 @@ def echoed() -> Iterator[None]:
     finally:
         with suppress(termios.error):
             termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
-
-
-def _default(number: int) -> None:
-    """Do what the signal does to a program that does not care."""
-    signal.signal(number, signal.SIG_DFL)
-    os.kill(os.getpid(), number)

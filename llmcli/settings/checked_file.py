@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from contextlib import suppress
 from pathlib import Path
+
+from llmcli.errors import FileError
+from llmcli.settings.new_file import new_file
 
 _SIZE = 32
 
@@ -21,15 +23,11 @@ def read_checked(path: Path) -> bytes | None:
 
 
 def write_checked(path: Path, content: bytes) -> None:
-    """Write a file beside its name, and then in its place; where that can't be done, nothing changes."""
-    beside = path.with_suffix(f".{os.getpid()}")
-    with suppress(OSError):
+    """Write a file whole; where that can't be done, nothing changes."""
+    with suppress(OSError, FileError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            beside.write_bytes(_digest(content) + content)
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        with new_file(path) as write:
+            write(_digest(content) + content)
 
 
 def _digest(content: bytes) -> bytes:

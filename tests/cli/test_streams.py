@@ -50,27 +50,6 @@ def test_input_that_does_not_block(llmcli: Program, tmp_path: Path) -> None:
     os.close(there)
 
 
-def test_a_pipe_with_a_name(llmcli: Program, tmp_path: Path) -> None:
-    """-o writes into it, and does not put a file in its place; a file of numbers needs its length first."""
-    pipe = tmp_path / "pipe"
-    os.mkfifo(pipe)
-    ran = llmcli.process("tokenize", "-o", pipe, "the dog", shell=f'cat {pipe} & "$@"; wait')
-    assert ran.succeeded().stdout == llmcli("tokenize", "the dog").stdout
-    assert pipe.is_fifo()
-    args = ["tokenize", "--format", "npy", "-o", pipe, "the dog"]
-    llmcli.process(*args, shell=f'cat {pipe} & "$@"; s=$?; wait; exit $s').failed(1, "is a pipe")
-
-
-def test_a_link_is_followed(llmcli: Program, tmp_path: Path) -> None:
-    """-o replaces the file that a link leads to, not the link."""
-    file, link = tmp_path / "file", tmp_path / "link"
-    file.write_text("old")
-    link.symlink_to(file)
-    llmcli("tokenize", "-o", link, "the dog").succeeded()
-    assert link.is_symlink()
-    assert file.read_bytes() == llmcli("tokenize", "the dog").stdout
-
-
 def test_records_in_order(llmcli: Program, tmp_path: Path) -> None:
     """Records of very different lengths keep their order, and each has the ids it has alone."""
     texts = [b"the dog " * (1 + 97 * n % 1500) for n in range(400)]
@@ -190,16 +169,6 @@ class TestFilesOfNumbers:
         expected = llmcli("tokenize", "-m", model, "--format", "list", "안녕 <|im_end|>").json
         assert np.load(tmp_path / "x").tolist() == expected
         assert np.load(tmp_path / "x").dtype == np.uint32
-
-    def test_nothing_stays_behind_a_failure(self, llmcli: Program, tmp_path: Path) -> None:
-        """A file appears whole or not at all, and one that was there stays."""
-        target = tmp_path / "out" / "ids.npy"
-        target.parent.mkdir()
-        target.write_bytes(b"before")
-        bad = b'{"text": "a"}\n{'
-        llmcli("tokenize", "--jsonl", "text", "--format", "npy", "-o", target, stdin=bad).failed(1, "line 2")
-        assert [path.read_bytes() for path in target.parent.iterdir()] == [b"before"]
-        llmcli("tokenize", "--format", "npy", "-o", tmp_path / "no" / "x", "a").failed(1, "No such file")
 
 
 class TestCount:

@@ -179,6 +179,17 @@ def test_ctrl_d_leaves(explorer: Open) -> None:
     assert PROMPT in left_behind(terminal)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_it(explorer: Open, number: signal.Signals) -> None:
+    """The ordinary screen is back, with its cursor and long lines, and the shell reads lines again."""
+    terminal = explorer()
+    terminal.kill(number)
+    assert terminal.ends() == -number
+    for mode, ends in ((b"1049h", b"1049l"), (b"25l", b"25h"), (b"7l", b"7h"), (b"2004h", b"2004l")):
+        assert b"\x1b[?" + ends in terminal.received.rpartition(b"\x1b[?" + mode)[2]
+    assert terminal.reads_lines
+
+
 @pytest.mark.parametrize("how", ["key", "signal"])
 def test_ctrl_c_restores_the_terminal(explorer: Open, how: str) -> None:
     """As a key and as a signal: the ordinary screen is back, with the cursor and the text."""

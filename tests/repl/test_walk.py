@@ -160,6 +160,17 @@ class TestSessions:
         assert "error: this conversation is not saved" in says(terminal, "/save talk")
         assert "error: this conversation is not saved" in says(terminal, "/load talk")
 
+    def test_export_of_bytes_that_are_no_text(self, chat: Open, llmcli: Program) -> None:
+        """They become U+FFFD, as in a saved session, and the conversation goes on."""
+        terminal = chat("--no-save")
+        terminal.send(b"caf\xe9 hi\r")
+        terminal.waits(lambda: prompts(terminal) == 2 and at_prompt(terminal), "the next prompt")
+        for name in ("talk.md", "talk.json", "talk.html"):
+            assert f"written to {name}" in says(terminal, f"/export {name}")
+        for name in ("talk.md", "talk.json"):
+            assert "caf\ufffd hi" in (llmcli.home / name).read_text(encoding="utf-8")
+        leave(terminal)
+
     def test_two_at_once(self, chat: Open, llmcli: Program) -> None:
         """The second is told who was first, in the REPL and on the command line, until that one ends."""
         first = chat("--session", "notes")

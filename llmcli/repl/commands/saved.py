@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from llmcli.chat.messages import USER
 from llmcli.chat.tree import path
-from llmcli.errors import FileError, UsageError
+from llmcli.errors import UsageError
 from llmcli.repl.commands.arguments import path_of
 from llmcli.repl.commands.registry import slash
-from llmcli.settings.new_file import new_file
+from llmcli.settings.new_file import save
 from llmcli.settings.there import is_file
 
 if TYPE_CHECKING:
@@ -94,11 +94,7 @@ def _export(repl: Repl, argument: str) -> None:
     if is_file(target) and "--replace" not in flags and target.absolute() not in repl.exported:
         raise UsageError(f"{target} is there already", hint=f"/export {name} --replace writes over it")
     text = export(repl.session.as_saved(), everything="--all" in flags)
-    try:
-        with new_file(target) as write:
-            write(text.encode())
-    except (OSError, RuntimeError) as error:
-        raise FileError(f"{target}: {error}") from None
+    save(target, text)
     repl.exported.add(target.absolute())
     repl.output.note(f"written to {target}")
 
