@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmcli.gguf.parts import part_in
+from llmcli.gguf.parts import together
 
 DEEPEST = 8
 """Folders within folders; a store needs five."""
@@ -87,25 +87,18 @@ def quantization_in(name: str) -> str | None:
 
 def groups(folder: Path) -> Iterator[Group | LeftOut]:
     """The models in a folder and in the folders below it, and what looks like one and is none."""
-    parts: dict[tuple[Path, str, int], dict[int, tuple[Path, int]]] = {}
+    there: list[tuple[str, tuple[Path, int]]] = []
     for found in gguf_files(folder):
         if isinstance(found, LeftOut):
             yield found
-            continue
-        path, size = found
-        part = part_in(path.name)
-        if part is None:
-            yield Group(_place(path, folder, path.name[: -len(".gguf")]), (path,), size)
         else:
-            parts.setdefault((path.parent, part.stem, part.count), {})[part.number] = found
-    for (parent, stem, count), have in parts.items():
-        missing = next((n for n in range(1, count + 1) if n not in have), None)
-        if missing is None:
-            ordered = [have[number] for number in sorted(have)]
-            files, sizes = zip(*ordered, strict=True)
-            yield Group(_place(files[0], folder, stem), files, sum(sizes))
+            there.append((found[0].relative_to(folder).as_posix(), found))
+    for one in together(there):
+        if one.missing is None:
+            files, sizes = zip(*one.files, strict=True)
+            yield Group(one.stem, files, sum(sizes))
         else:
-            yield LeftOut(parent / f"{stem}.gguf", f"part {missing} of {count} is missing")
+            yield LeftOut(folder / f"{one.stem}.gguf", f"part {one.missing} of {one.count} is missing")
 
 
 def gguf_files(folder: Path) -> Iterator[tuple[Path, int] | LeftOut]:
@@ -179,10 +172,6 @@ def distinct(places: Sequence[str], quantizations: Sequence[str | None] = ()) ->
         choices = ((level[number], count) for level, count in zip(levels, counts, strict=True))
         found.append(next((label for label, count in choices if label and count[label] == 1), place))
     return found
-
-
-def _place(path: Path, folder: Path, stem: str) -> str:
-    return (path.relative_to(folder).parent / stem).as_posix()
 
 
 def _file(path: Path, entry: os.DirEntry[str]) -> tuple[Path, int] | LeftOut:

@@ -253,7 +253,8 @@ def _weights(layers: Sequence[Any]) -> dict[str, Any] | None:
 def _manifests(folder: Path) -> Iterator[Path | LeftOut]:
     """The files four folders down, and the folders that can't be read: the store may be a service's."""
     problems: list[OSError] = []
-    for parent, folders, files in os.walk(folder, onerror=problems.append):
+    # A link that leads in a circle ends with the depth.
+    for parent, folders, files in os.walk(folder, onerror=problems.append, followlinks=True):
         folders.sort()
         if len(Path(parent).relative_to(folder).parts) == DEPTH_OF_MANIFESTS:
             folders.clear()

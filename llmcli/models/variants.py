@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from llmcli.errors import ModelError
-from llmcli.gguf.parts import part_in
+from llmcli.gguf.parts import together
 from llmcli.models.found import distinct, quantization_in
 from llmcli.models.hub import HubFile, Repository
 
@@ -40,19 +40,18 @@ def variants(repository: Repository) -> list[Variant]:
 
     Image projectors and what else is no model by its name are left out, and split models that lack a part.
     """
-    stems: dict[str, list[HubFile]] = {}
-    counts: dict[str, int] = {}
-    for file in sorted(repository.files, key=lambda file: file.name):
-        path = PurePosixPath(file.name)
-        if path.suffix.lower() != ".gguf" or any(word in path.name.lower() for word in ("mmproj", "imatrix")):
-            continue
-        part = part_in(path.name)
-        stem = str(path.parent / (part.stem if part else path.name[: -len(".gguf")]))
-        stems.setdefault(stem, []).append(file)
-        counts[stem] = part.count if part else 1
-    stems = {stem: files for stem, files in stems.items() if len(files) == counts[stem]}
-    tags = distinct(list(stems), [quantization_in(PurePosixPath(stem).name) for stem in stems])
-    return [Variant(tag, stem, tuple(files)) for tag, (stem, files) in zip(tags, stems.items(), strict=True)]
+    files = [file for file in repository.files if _is_model(PurePosixPath(file.name))]
+    files.sort(key=lambda file: file.name)
+    whole = [one for one in together((file.name, file) for file in files) if one.missing is None]
+    tags = distinct(
+        [one.stem for one in whole], [quantization_in(PurePosixPath(one.stem).name) for one in whole]
+    )
+    return [Variant(tag, one.stem, one.files) for tag, one in zip(tags, whole, strict=True)]
+
+
+def _is_model(path: PurePosixPath) -> bool:
+    name = path.name.lower()
+    return name.endswith(".gguf") and "mmproj" not in name and "imatrix" not in name
 
 
 def choose(repository: Repository, tag: str | None) -> Variant:

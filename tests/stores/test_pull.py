@@ -111,6 +111,17 @@ class TestServed:
         assert shown["size"] == shown["downloaded"] > 2 * tiny_model.stat().st_size
         assert shown["commit"] == COMMIT
 
+    def test_two_split_models_of_one_name(self, pull: Puller, hub: FakeHub, tiny_model: Path) -> None:
+        """Each is whole by itself; parts of one don't make up for those of another."""
+        names = [f"Big-Q4_0-0000{n}-of-00002.gguf" for n in (1, 2)]
+        names += [f"Big-Q4_0-0000{n}-of-00003.gguf" for n in (1, 2, 3)]
+        hub.files[REPO] = dict.fromkeys(names, tiny_model.read_bytes())
+        shown = pull(f"{REPO}:Big-Q4_0-00001-of-00003", "--json").succeeded().json
+        assert [Path(file).name for file in shown["files"]] == names[2:]
+        assert pull.names == names[2:]
+        del hub.files[REPO][names[1]], hub.files[REPO][names[4]]
+        pull(f"{REPO}:Q4_0").failed(1, "holds no GGUF file")
+
     def test_once_more(self, pull: Puller, hub: FakeHub) -> None:
         """What is there is not fetched again."""
         pull(f"{REPO}:Q8_0").succeeded()

@@ -83,6 +83,16 @@ class TestStores:
         ollama_model(store, "hf.co/owner/repo/Q4_K_M", tiny_model)
         assert set(names(home)) == {"llama3.2:1b", "someone/theirs:latest", "hf.co/owner/repo:Q4_K_M"}
 
+    def test_ollama_s_linked_folders(self, home: Path, tiny_model: Path) -> None:
+        """Someone who shares models between machines or users links them."""
+        store, shared = home / ".ollama/models", home / "shared"
+        ollama_model(store, "registry.ollama.ai/library/own/1b", tiny_model)
+        ollama_model(shared, "registry.ollama.ai/library/theirs/2b", tiny_model)
+        library = store / "manifests/registry.ollama.ai/library"
+        (library / "theirs").symlink_to(shared / "manifests/registry.ollama.ai/library/theirs")
+        (library / "round").symlink_to(library)
+        assert set(names(home)) == {"own:1b", "theirs:2b"}
+
     def test_ollama_elsewhere(self, home: Path, tiny_model: Path) -> None:
         """OLLAMA_MODELS says where."""
         ollama_model(home / "o", "registry.ollama.ai/library/m/latest", tiny_model)
@@ -151,6 +161,21 @@ class TestFiles:
         assert [model.name for model in found[1:]] == ["big-Q4_0"]
         assert found[1].path.name == "big-Q4_0-00001-of-00003.gguf"
         assert found[1].size == 3 * tiny_model.stat().st_size
+
+    def test_two_split_models_of_one_name(self, home: Path, tiny_model: Path) -> None:
+        """As after a repository was split anew: each by its first file; a set without all parts is none."""
+        for count in (2, 3):
+            for number in range(1, count + 1):
+                place(home / f"m/big-Q4_0-0000{number}-of-0000{count}.gguf", tiny_model)
+        place(home / "m/big-Q4_0-00001-of-00004.gguf", tiny_model)
+        place(home / "m/big-Q8_0.gguf", tiny_model)
+        found, _ = find({"HOME": str(home), "LLMCLI_HOME": str(home)}, [home / "m"])
+        assert {model.name: len(model.files) for model in found[1:]} == {
+            "big-Q4_0-00001-of-00002": 2,
+            "big-Q4_0-00001-of-00003": 3,
+            "big-Q8_0": 1,
+        }
+        assert left_out(home, home / "m") == {"big-Q4_0-00001-of-00004.gguf": "part 2 of 4 is missing"}
 
     def test_a_part_is_missing(self, home: Path, tiny_model: Path) -> None:
         """A model with a part that is not there yet is left out."""
