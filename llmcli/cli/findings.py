@@ -39,9 +39,16 @@ PACKAGES = (
 VARIABLES = ("LLMCLI_", "LLAMA_", "GGML_", "CUDA_", "HIP_", "HF_", "OLLAMA_", "OMP_", "NO_COLOR", "TERM")
 """How the names of environment variables begin that change what llmcli does."""
 
-ASK_LLAMA_CPP = (
-    "import json; from llmcli.engine.llama.build import build_data; print(json.dumps(build_data()))"
-)
+ASK_LLAMA_CPP = """\
+import json
+from llmcli.errors import EngineError
+try:
+    from llmcli.engine.llama.build import build_data
+    found = build_data()
+except EngineError as error:
+    found = {"error": f"{error.message}; {error.hint}"}
+print(json.dumps(found))
+"""
 PATIENCE = 30.0
 """Seconds for llama.cpp to load; the first use of a GPU may take some."""
 

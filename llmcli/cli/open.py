@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,7 +59,7 @@ def open_vocabulary(console: Console, reference: str | None) -> Iterator[LlamaVo
     abort = AbortFlag()
     with abort.installed(), LlamaModel(path, vocab_only=True, abort=abort) as model:
         yield model.vocabulary
-        # The program ends next; to free 100,000 tokens one by one would take a tenth of a second.
+        # To free 100,000 tokens one by one takes a tenth of a second; the program's end does it at once.
         model.keep_allocated()
 
 
@@ -105,7 +105,8 @@ def open_engine(
     from llmcli.engine.llama.engine import LlamaEngine
 
     _listen(console)
-    threading.Thread(target=lambda: [import_module(name) for name in ahead], daemon=True).start()
+    if ahead:
+        threading.Thread(target=_import, args=(ahead,), daemon=True).start()
     with abort.installed():
         with progress(console, f"loading {path.name}") as on_progress:
             engine = LlamaEngine.load(
@@ -125,6 +126,12 @@ def open_engine(
                     factor = math.floor(100 * trained / engine.context_size) / 100 or 0.01
                     console.note(f"        --rope-scaling yarn --rope-freq-scale {factor:g} stretches it")
             yield engine
+
+
+def _import(names: Sequence[str]) -> None:
+    for name in names:
+        with suppress(Exception):  # whoever needs the module fails, too, and says so
+            import_module(name)
 
 
 def _tell_of_gpu(console: Console, options: EngineOptions, engine: LlamaEngine) -> None:

@@ -29,11 +29,8 @@ def as_toml(_path: Path, origins: Sequence[Origin]) -> str:
         if one.key.table != table:
             table = one.key.table
             lines += ["", f"[{table}]"]
-        line = (
-            f"{spelled_key(one.key.name)} = {spelled(one.value)}"
-            if one.value is not None
-            else f"{one.key.name} ="
-        )
+        value = "" if one.value is None else f" {spelled(one.value)}"
+        line = f"{spelled_key(one.key.name)} ={value}"
         if one.source == "default":
             lines.append(f"# {line}")
         else:

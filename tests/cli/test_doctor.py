@@ -49,8 +49,9 @@ def test_what_is_wrong_is_told_and_stops_nothing(llmcli: Program) -> None:
     ran = llmcli.process("doctor", env=environ).succeeded()
     problems = [line for line in ran.text.splitlines() if line.startswith("PROBLEM")]
     assert len(problems) == 3
-    for words in ("line 1: temp: there is no such setting", "where.gguf", "llama.cpp does not load"):
+    for words in ("line 1: temp: there is no such setting", "where.gguf", "llama.cpp can't be loaded: "):
         assert words in ran.text
+    assert "EngineError" not in ran.text
     assert "\x1b" not in ran.text
     file.unlink()
     file.mkdir()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.cli.program import Program
+from tests.cli.program import ROOT, Program
 
 
 def cut(model: Path, path: Path) -> None:
@@ -252,6 +253,15 @@ class TestDebug:
         ran = llmcli("tokenize", "x").failed(1, "unexpected ZeroDivisionError: 7 / 0")
         assert "bug" in ran.hint
         assert "in broken" in llmcli("tokenize", "x", "--debug").stderr
+
+
+def test_a_package_that_can_t_be_imported(llmcli: Program, tmp_path: Path) -> None:
+    """It is said once, by the one who needs it, though it was imported while the model was loaded."""
+    package = tmp_path / "jinja2"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise OSError('out of order')\n")
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    llmcli.process("chat", "-p", "hi", env={"PYTHONPATH": path}).failed(1)
 
 
 def test_llama_cpp_that_is_not_there(llmcli: Program, tmp_path: Path) -> None:

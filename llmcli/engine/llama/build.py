@@ -27,7 +27,6 @@ class Build:
 
 def installed_build() -> Build:
     """The build that this process has loaded."""
-
     features = {
         backend: [
             name if value == "1" else f"{name}={value}" for name, value in found.items() if value != "0"

@@ -44,7 +44,7 @@ def _c_api() -> Any:
             f"llama.cpp can't be loaded: {error}",
             hint=f"LLAMA_CPP_LIB_PATH is {os.environ['LLAMA_CPP_LIB_PATH']}"
             if "LLAMA_CPP_LIB_PATH" in os.environ
-            else "install llama-cpp-python anew: 'llmcli doctor' says how",
+            else "install it anew: pip install --force-reinstall --no-deps llama-cpp-python",
         ) from None
 
 

@@ -130,6 +130,7 @@ class LlamaModel:
 
     def check_file(self) -> None:
         """Raise EngineError if the mapped file has been cut short: reading its end would kill the process."""
+        # Asked before each token: lseek gives the length alone, fstat would make an object of all there is.
         if self._file is not None and os.lseek(self._file, 0, os.SEEK_END) < self.size:
             raise EngineError(
                 f"{self.path} became shorter while it was in use",
@@ -144,7 +145,10 @@ class LlamaModel:
         return int(2 * lib.llama_model_n_layer(pointer) * width * bytes_per_value)
 
     def keep_allocated(self) -> None:
-        """From now on `close` frees nothing: another thread may still be inside llama.cpp with this model."""
+        """From now on `close` frees nothing; the program's end does.
+
+        For a thread that may still be inside llama.cpp with this model, and where to free it takes long.
+        """
         self._stays_allocated = True
 
     def close(self) -> None:
