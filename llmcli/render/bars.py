@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.measure import Measurement
-    from rich.table import Table
     from rich.text import Text
 
 BAR_WIDTH, NARROWEST_BAR = 24, 4
@@ -117,6 +116,24 @@ class ByWidth:
 
 
 @dataclass(frozen=True)
+class Ragged:
+    """A table without the blanks with which rich fills its lines up to their ends."""
+
+    table: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.segment import Segment
+
+        for line in console.render_lines(self.table, options, pad=False):
+            while line and not line[-1].text.strip(" "):
+                line.pop()
+            if line:
+                text, style, control = line.pop()
+                yield from [*line, Segment(text.rstrip(" "), style, control)]
+            yield Segment.line()
+
+
+@dataclass(frozen=True)
 class Column:
     """A column of a table: left where it holds words, else right; `narrow` ones stay in a narrow terminal."""
 
@@ -136,7 +153,7 @@ def fitted_table(
     """A table of `rows` that shows in a narrow terminal only the columns that say most."""
     kept_rows = list(rows)
 
-    def build(width: int) -> Table:
+    def build(width: int) -> RenderableType:
         from rich.table import Table
 
         shown = [i for i, column in enumerate(columns) if column.narrow or width >= narrow_below]
@@ -154,7 +171,7 @@ def fitted_table(
                 table.add_column(column.heading, justify="right", no_wrap=True)
         for row in kept_rows:
             table.add_row(*(row[i] for i in shown))
-        return table
+        return Ragged(table)
 
     return ByWidth(build)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from llmcli.probs.chain import Chain, ChainStage, Survivor
-from llmcli.render.bars import ByWidth, Prose, percent
+from llmcli.render.bars import ByWidth, Prose, Ragged, percent
 from llmcli.render.data import token_data
 from llmcli.render.tokens import visible_piece
 
@@ -63,7 +63,7 @@ def _matrix(report: Chain, width: int) -> RenderableType:
         entropies = [f"{stage.entropy_bits:.2f}" for stage in every[begin : begin + at_once]]
         table.add_row(Text("kept", "dim"), *(Text(text, "dim") for text in kept))
         table.add_row(Text("bits", "dim"), *(Text(text, "dim") for text in entropies))
-        tables += [Text(), table] if tables else [table]
+        tables += [Text(), Ragged(table)] if tables else [Ragged(table)]
     return Group(*tables)
 
 

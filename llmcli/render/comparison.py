@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from llmcli.render.bars import Column, fitted_table
+from llmcli.render.bars import Column, Ragged, fitted_table
 from llmcli.render.data import to_json, token_data
 from llmcli.render.safe import safe_line
 from llmcli.render.tokens import visible_piece
@@ -79,7 +79,7 @@ def comparison_as_table(comparison: Comparison) -> RenderableType:
             for tokens in segment.tokens
         )
         places.add_row(f"{segment.start}-{segment.end}", *pieces)
-    return Group(figures, Text(), Text("Where they cut differently:"), places)
+    return Group(figures, Text(), Text("Where they cut differently:"), Ragged(places))
 
 
 def differences_as_json(model: str, reference: str, differences: Sequence[Difference]) -> str:

@@ -8,7 +8,7 @@ from itertools import count
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from llmcli.render.bars import ByWidth
+from llmcli.render.bars import ByWidth, Ragged
 from llmcli.render.data import to_json, token_data
 from llmcli.render.safe import safe_line
 from llmcli.render.tokens import visible_piece
@@ -142,7 +142,7 @@ def _word_view(word: Word, algorithm: str, tokenizer: Tokenizer) -> Iterator[Ren
         total = sum(token.score or 0 for token in word.tokens)
         table.add_row(f"{total:.3f}", "in all: no other segmentation scores more")
     if table.row_count:
-        yield Padding(table, (0, 0, 0, 6), expand=False)
+        yield Ragged(Padding(table, (0, 0, 0, 6), expand=False))
     yield Text(f"      -> {tokens}")
 
 

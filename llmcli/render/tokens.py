@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from llmcli.render.bars import ByWidth
+from llmcli.render.bars import ByWidth, Ragged
 from llmcli.render.data import to_json, token_data
 from llmcli.render.safe import visible
 from llmcli.tokens.offsets import Token, locate
@@ -114,7 +114,7 @@ def _rows(tokens: Sequence[Token], owners: Sequence[str], width: int) -> Rendera
             f"{token.start}-{token.end}",
             *owners[token.index : token.index + 1],
         )
-    return table
+    return Ragged(table)
 
 
 def coloured(tokens: Sequence[Token], mark: str = "") -> Text:

@@ -46,6 +46,26 @@ class TestTables:
         rows = [line for line in terminal.shown.splitlines() if " %" in line]
         assert rows or args[-1] == "--score"
 
+    @pytest.mark.parametrize(
+        "args",
+        [
+            ["probs", TEXT, "--temps", "0,0.5,1,2"],
+            ["probs", TEXT, "--chain", "--top-k", 2],
+            ["probs", TEXT, "--score"],
+            ["probs", TEXT, "--continue", " fox", "--continue", " 한국어"],
+            ["tokenize", "--format", "table", TEXT],
+            ["tokenize", "--explain", TEXT],
+            ["probs", TEXT, "--temps", "0,1", "--color", "always"],
+        ],
+        ids=lambda args: " ".join(map(str, args)),
+    )
+    def test_no_blanks_at_the_ends_of_lines(self, llmcli: Program, args: list[object]) -> None:
+        """In a pipe, where other programs cut and compare them."""
+        shown = llmcli(*args).succeeded().text
+        lines = re.sub(r"\x1b\[[0-9;]*m", "", shown).splitlines()
+        assert len(lines) > 3
+        assert [line for line in lines if line != line.rstrip()] == []
+
     @pytest.mark.parametrize("columns", [20, 40, 80])
     def test_more_temperatures_than_fit(self, llmcli: Program, columns: int) -> None:
         """In tables one below the other: every column with its percent signs, every row with its token."""
