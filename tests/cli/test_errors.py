@@ -269,3 +269,14 @@ def test_llama_cpp_that_is_not_there(llmcli: Program, tmp_path: Path) -> None:
     ran = llmcli.process("count", shell=f'LLAMA_CPP_LIB_PATH={tmp_path} "$@" </dev/null')
     ran.failed(1, "llama.cpp can't be loaded")
     assert str(tmp_path) in ran.hint
+
+
+def test_llama_cpp_that_is_broken(llmcli: Program, tmp_path: Path) -> None:
+    """The hint says how to install it anew."""
+    package = tmp_path / "llama_cpp"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "llama_cpp.py").write_text("raise OSError('no such library')\n")
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    ran = llmcli.process("count", env={"PYTHONPATH": path}).failed(1, "can't be loaded: no such library")
+    assert ran.hint.endswith("pip install --force-reinstall --no-deps llama-cpp-python")
