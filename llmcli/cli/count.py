@@ -17,7 +17,7 @@ from llmcli.errors import CheckError, InputError, LlmcliError, UsageError
 from llmcli.settings.values import integer
 
 if TYPE_CHECKING:
-    from llmcli.tokens.batch import BatchIds
+    from llmcli.tokens.batch import BatchCount
 
 
 def count(
@@ -56,7 +56,8 @@ def count(
     with open_tokenizer(console, model, tokenizer) as vocabulary:
         encoder = bulk(console, vocabulary, parse_special=parse_special, bos=bos, eos=eos)
         streams = sources(console, (), files, unreadable.__setitem__)
-        found = encoder.run(Records().read(streams, encoder), usable_processors())
+        whole = Records()
+        found = encoder.count(whole.read(streams, encoder), usable_processors(), whole.memory)
         tallies = list(_tallies(found, with_chars=stats or json))
         name = vocabulary.name
     from llmcli.render.counts import Count, as_json, as_rows
@@ -76,11 +77,11 @@ def count(
         raise failures[-1]
 
 
-def _tallies(found: Iterable[BatchIds], *, with_chars: bool) -> Iterator[tuple[int, int, int]]:
+def _tallies(found: Iterable[BatchCount], *, with_chars: bool) -> Iterator[tuple[int, int, int]]:
     """Tokens, bytes and characters of each text; 0 characters where nobody asks for them."""
     n_tokens = n_bytes = n_chars = 0
     for part in found:
-        n_tokens += len(part.ids)
+        n_tokens += part.n_ids
         n_bytes += len(part.batch.data)
         if with_chars:
             n_chars += len(part.batch.data.decode("utf-8", "surrogateescape"))

@@ -47,6 +47,13 @@ class Records:
         """What stands after a record, also where it is written: nothing after a whole stream."""
         return self.separator or (b"\n" if self.json_field is not None else b"")
 
+    @property
+    def memory(self) -> int:
+        """Resident bytes that tokenizing them may take, of all processes together."""
+        from llmcli.tokens.helpers import FOR_STREAMS, FOR_WHOLE
+
+        return FOR_STREAMS if self.are_many else FOR_WHOLE
+
     def read(self, sources: Iterator[Source], encoder: BulkEncoder) -> Iterator[Batch | None]:
         """The records of all sources, numbered through."""
         from llmcli.tokens.records import json_lines, separated, whole
@@ -98,7 +105,7 @@ def encoded(
     console: Console, encoder: BulkEncoder, records: Records, streams: Iterator[Source]
 ) -> Iterator[BatchIds]:
     """The ids of all records; says at the end how many were left out."""
-    yield from encoder.run(records.read(streams, encoder), usable_processors())
+    yield from encoder.run(records.read(streams, encoder), usable_processors(), records.memory)
     records.tell_skipped(console)
 
 

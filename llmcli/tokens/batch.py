@@ -1,4 +1,4 @@
-"""What travels through the bulk road: many texts at once, and their ids.
+"""What travels through the bulk road: many texts at once, and their ids or how many there are.
 
 Python spends about a microsecond on every object it touches, llama.cpp's fastest peers spend less on a whole
 line. So texts travel as one block of bytes with separators between them, ids as one array.
@@ -56,6 +56,14 @@ class BatchIds:
         for at, (text, end) in enumerate(zip(self.batch.texts(), self.ends.tolist(), strict=True)):
             yield self.batch.seq + at, text, self.ids[start:end]
             start = end
+
+
+@dataclass(frozen=True)
+class BatchCount:
+    """How many ids a batch has, all its texts together."""
+
+    batch: Batch
+    n_ids: int
 
 
 def merged(found: Iterable[BatchIds]) -> Iterator[BatchIds]:

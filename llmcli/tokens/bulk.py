@@ -11,13 +11,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
-from llmcli.tokens.batch import Batch, BatchIds
+from llmcli.tokens.batch import Batch, BatchCount, BatchIds
 from llmcli.tokens.cuts import Cuts
 from llmcli.tokens.definition import definition
 from llmcli.tokens.fast import FastTokenizer, fast_tokenizer, may_remember
-from llmcli.tokens.helpers import Helpers, can_fork
+from llmcli.tokens.helpers import FOR_STREAMS, Answer, Helpers, Work, can_fork
 from llmcli.tokens.kept import kept
 from llmcli.tokens.pool import in_order
 from llmcli.tokens.tokenizer import SpecialToken, Tokenizer
@@ -89,19 +90,25 @@ class BulkEncoder:
         self._lead, self._tail = list(lead), list(tail)
         self._found: Ways | None = None
         self._fast: FastTokenizer | None = None
-        self._helpers: Helpers | None = None
+        self._helpers: Helpers[Any] | None = None
         self._n_expected = self._n_seen = 0
         self._has_chosen = False
         self._finding = threading.Lock()
 
-    def run(self, batches: Iterable[Batch | None], workers: int) -> Iterator[BatchIds]:
-        """The ids of each batch, in order, on `workers` processors; errors come in their place."""
-        try:
-            yield from in_order(self._encode_anywhere, self._counted(batches, workers), workers)
-        finally:
-            if self._helpers:
-                self._helpers.close()
-                self._helpers = None
+    def run(
+        self, batches: Iterable[Batch | None], workers: int, memory: int = FOR_STREAMS
+    ) -> Iterator[BatchIds]:
+        """The ids of each batch, in order, on `workers` processors; errors come in their place.
+
+        `memory` is how many resident bytes this process and its helpers may have together.
+        """
+        for batch, (ids, ends) in self._answers(self._ids_and_ends, batches, workers, memory):
+            yield BatchIds(batch, ids, ends)
+
+    def count(self, batches: Iterable[Batch | None], workers: int, memory: int) -> Iterator[BatchCount]:
+        """How many ids each batch has: as `run`, but no ids travel from one process to another."""
+        for batch, n_ids in self._answers(self._n_ids, batches, workers, memory):
+            yield BatchCount(batch, n_ids)
 
     def expect(self, n_bytes: int) -> None:
         """Say that `n_bytes` will come: the fast way is built at once where that pays."""
@@ -113,6 +120,32 @@ class BulkEncoder:
 
     def encode(self, batch: Batch) -> BatchIds:
         """The ids of a batch, with what belongs before and after each record."""
+        return BatchIds(batch, *self._ids_and_ends(batch))
+
+    def _answers(
+        self, work: Work[Answer], batches: Iterable[Batch | None], workers: int, memory: int
+    ) -> Iterator[tuple[Batch, Answer]]:
+        """Each batch with what `work` makes of it, here or in the helpers, where there are any."""
+
+        def answered(batch: Batch) -> tuple[Batch, Answer]:
+            answer = self._helpers.ask(batch) if self._helpers else None
+            return batch, work(batch) if answer is None else answer
+
+        def choose() -> None:
+            self._choose(work, workers, memory)
+
+        try:
+            yield from in_order(answered, self._counted(batches, choose), workers)
+        finally:
+            if self._helpers:
+                self._helpers.close()
+                self._helpers = None
+
+    def _n_ids(self, batch: Batch) -> int:
+        return len(self._ids_and_ends(batch)[0])
+
+    def _ids_and_ends(self, batch: Batch) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+        """The ids of all texts of a batch, and where those of each end."""
         import numpy as np
 
         fast = self._fast
@@ -121,12 +154,12 @@ class BulkEncoder:
             ends = np.array([len(ids)], np.int64)
         elif fast and fast.knows(_as_lines(batch.data, batch.separator)):
             if len(self._lead) == 1 and not self._tail:
-                return BatchIds(batch, *fast.encode_separated(batch.data, batch.separator, self._lead[0]))
+                return fast.encode_separated(batch.data, batch.separator, self._lead[0])
             ids, ends = fast.encode_separated(batch.data, batch.separator)
         else:
             found = [self._encode_text(text) for text in batch.texts()]
             ids, ends = np.concatenate(found), np.cumsum([len(own) for own in found])
-        return BatchIds(batch, *self._framed(batch, ids, ends))
+        return self._framed(batch, ids, ends)
 
     def _ways(self) -> Ways:
         with self._finding:
@@ -134,7 +167,7 @@ class BulkEncoder:
                 self._found = self._find_ways()
             return self._found
 
-    def _counted(self, batches: Iterable[Batch | None], workers: int) -> Iterator[Batch | None]:
+    def _counted(self, batches: Iterable[Batch | None], choose: Callable[[], None]) -> Iterator[Batch | None]:
         """The batches; before the one from which the fast way pays, what is under way comes to its end."""
         for batch in batches:
             if batch is not None and not self._has_chosen:
@@ -142,30 +175,25 @@ class BulkEncoder:
                 n_bytes = max(self._n_seen, self._n_expected)
                 if n_bytes > WORTH_FINDING and n_bytes >= self._ways().worth_building:
                     yield None
-                    self._choose(workers)
+                    choose()
             yield batch
 
-    def _choose(self, workers: int) -> None:
-        """Build the fast way, here or in helpers. It is tried once."""
+    def _choose(self, work: Work[Answer], workers: int, memory: int) -> None:
+        """Build the fast way, here or in helpers that do this `work`. It is tried once."""
         self._has_chosen = True
         if self._ways().in_helpers and can_fork():
             with suppress(OSError):  # there may be no further process or pipe
-                self._helpers = Helpers(self._encode_in_helper, workers)
+                self._helpers = Helpers(partial(self._in_helper, work), workers, memory)
         if self._helpers is None:
             self._fast = self._ways().build_fast()
 
-    def _encode_in_helper(self) -> Callable[[Batch], BatchIds] | None:
+    def _in_helper(self, work: Work[Answer]) -> Work[Answer] | None:
         """What a helper does, once the fast way is built."""
         self._fast = self._ways().build_fast()
         if self._fast is None:
             return None
         self._fast.keep_words()
-        return self.encode
-
-    def _encode_anywhere(self, batch: Batch) -> BatchIds:
-        """The ids of a batch, from the helpers where there are any."""
-        found = self._helpers.encode(batch) if self._helpers else None
-        return self.encode(batch) if found is None else found
+        return work
 
     def _encode_text(self, text: bytes, *, rest: bool = False) -> NDArray[np.uint32]:
         """The ids of one text; of one that is the `rest` of its record, behind a cut."""
