@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmcli.cli.console import Console
-from llmcli.cli.inputs import sources
-from llmcli.cli.open import open_tokenizer
+from llmcli.cli.inputs import known_size, sources
 from llmcli.cli.options import ModelRef, TokenizerRef
-from llmcli.cli.streams import Records, bulk
+from llmcli.cli.streams import Added, Records, open_encoder
 from llmcli.engine.processors import usable_processors
 from llmcli.errors import CheckError, InputError, LlmcliError, UsageError
 from llmcli.settings.values import integer
@@ -53,8 +52,8 @@ def count(
         raise UsageError(f"--max {limit}: {error}") from None
     files = file or []
     unreadable: dict[str, InputError] = {}
-    with open_tokenizer(console, model, tokenizer) as vocabulary:
-        encoder = bulk(console, vocabulary, parse_special=parse_special, bos=bos, eos=eos)
+    added = Added(parse_special, bos, eos)
+    with open_encoder(console, model, tokenizer, added, known_size(files)) as (vocabulary, encoder):
         streams = sources(console, (), files, unreadable.__setitem__)
         whole = Records()
         found = encoder.count(whole.read(streams, encoder), usable_processors(), whole.memory)

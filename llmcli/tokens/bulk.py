@@ -15,11 +15,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from llmcli.tokens.batch import Batch, BatchCount, BatchIds
+from llmcli.tokens.building import Ahead, build, may_remember, worth_building
 from llmcli.tokens.cuts import Cuts
-from llmcli.tokens.definition import definition
-from llmcli.tokens.fast import FastTokenizer, fast_tokenizer, may_remember
+from llmcli.tokens.definition import is_byte_level
+from llmcli.tokens.fast import FastTokenizer
 from llmcli.tokens.helpers import FOR_STREAMS, Answer, Helpers, Work, can_fork
-from llmcli.tokens.kept import kept
 from llmcli.tokens.pool import in_order
 from llmcli.tokens.tokenizer import SpecialToken, Tokenizer
 
@@ -38,8 +38,6 @@ SMALL_PART = 1 << 11
 """Bytes that are left to llama.cpp around something that the fast way does not know."""
 WORTH_FINDING = 1 << 18
 """Bytes of input from which it pays to find out where a vocabulary's texts can be cut."""
-WORTH_BUILDING = 1 << 20
-"""Bytes of input from which building the fast way pays, for a vocabulary of 32,000 tokens."""
 
 
 class GgufTokenizer(Tokenizer, Protocol):
@@ -262,10 +260,11 @@ def gguf_bulk_encoder(
     bos: bool | None,
     eos: bool | None,
     cache: Path | None = None,
+    ahead: Ahead | None = None,
 ) -> BulkEncoder:
     """The encoder for a GGUF file's vocabulary, which takes every way that is proven for it.
 
-    `cache` is a folder for what takes long to make.
+    `cache` is a folder for what takes long to make; `ahead` may have made it already.
     """
 
     def encode_one(text: bytes) -> NDArray[np.uint32]:
@@ -273,25 +272,28 @@ def gguf_bulk_encoder(
 
     return BulkEncoder(
         encode_one,
-        lambda: ways_of(tokenizer, parse_special=parse_special, cache=cache),
+        lambda: ways_of(tokenizer, parse_special=parse_special, cache=cache, ahead=ahead),
         *_frame(tokenizer, bos, eos),
     )
 
 
-def ways_of(tokenizer: GgufTokenizer, *, parse_special: bool, cache: Path | None = None) -> Ways:
+def ways_of(
+    tokenizer: GgufTokenizer, *, parse_special: bool, cache: Path | None = None, ahead: Ahead | None = None
+) -> Ways:
     """What may be done with the texts of a GGUF file's vocabulary."""
     header = tokenizer.header()
     specials = tokenizer.parsed_tokens(parse_special=parse_special)
-    puts_space = tokenizer.adds_space_prefix
+    # Waited for here: a thread is not there any more in a process that is forked.
+    built = ahead.backend() if ahead else None
 
     def build_fast() -> FastTokenizer | None:
-        def definition_text() -> bytes | None:
-            return kept(cache, header, puts_space, lambda: definition(header, puts_space=puts_space))
+        backend = built or build(header, puts_space=tokenizer.adds_space_prefix, cache=cache)
+        if backend is None:
+            return None
+        return FastTokenizer(backend, (s.text for s in specials), classes=is_byte_level(header))
 
-        return fast_tokenizer(header, [special.text for special in specials], definition_text)
-
-    worth = WORTH_BUILDING * max(1, tokenizer.n_tokens // 32_000)
-    return Ways(_cuts(tokenizer, header, specials), build_fast, worth, in_helpers=may_remember(header))
+    cuts = _cuts(tokenizer, header, specials)
+    return Ways(cuts, build_fast, worth_building(tokenizer.n_tokens), in_helpers=may_remember(header))
 
 
 def _frame(tokenizer: Tokenizer, bos: bool | None, eos: bool | None) -> tuple[list[int], list[int]]:

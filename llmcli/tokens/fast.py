@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from importlib.util import find_spec
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from llmcli.gguf.header import Header
 from llmcli.tokens.backend import Backend
 from llmcli.tokens.classes import has_unknown
-from llmcli.tokens.definition import SEPARATOR, is_byte_level
+from llmcli.tokens.definition import SEPARATOR
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,27 +67,6 @@ class FastTokenizer:
             return ids, np.append(borders[1:], len(ids))
         ends = np.append(borders - np.arange(len(borders)), len(ids) - len(borders))
         return ids[~between], ends
-
-
-def may_remember(header: Header) -> bool:
-    """Whether the fast way for a vocabulary is one that keeps every word, and works on one processor."""
-    return is_byte_level(header) and find_spec("gigatoken") is not None
-
-
-def fast_tokenizer(
-    header: Header, specials: Iterable[bytes], definition: Callable[[], bytes | None]
-) -> FastTokenizer | None:
-    """The fast way for a vocabulary; None where gigatoken is missing or not proven to give the same ids.
-
-    `definition` gives the vocabulary's tokenizer.json, or None.
-    """
-    if find_spec("gigatoken") is None or (text := definition()) is None:
-        return None
-    try:
-        backend = Backend(text)
-    except (ImportError, ValueError, RuntimeError, OverflowError):  # what gigatoken can't read, llama.cpp can
-        return None
-    return FastTokenizer(backend, specials, classes=is_byte_level(header))
 
 
 def _is_utf8(data: bytes) -> bool:
