@@ -26,9 +26,9 @@ from benchmarks.text import write_text
 from llmcli.engine.llama.model import LlamaModel
 from llmcli.engine.processors import usable_processors
 from llmcli.gguf.header import Header, read_header
-from llmcli.tokens.bulk import ways_of
 from llmcli.tokens.definition import PRE_TOKENIZERS, as_tokenizer_json, definition
 from llmcli.tokens.pieces import byte_characters
+from llmcli.tokens.ways import ways_of
 
 LLMCLI = [sys.executable, "-m", "llmcli"]
 GPT_2 = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"

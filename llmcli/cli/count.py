@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from llmcli.cli.console import Console
-from llmcli.cli.inputs import sources
-from llmcli.cli.open import open_tokenizer
+from llmcli.cli.inputs import known_size, sources
 from llmcli.cli.options import ModelRef, TokenizerRef
-from llmcli.cli.streams import Records, bulk
+from llmcli.cli.streams import Added, Records, open_encoder
 from llmcli.engine.processors import usable_processors
 from llmcli.errors import CheckError, InputError, LlmcliError, UsageError
 from llmcli.settings.values import integer
 
 if TYPE_CHECKING:
-    from llmcli.tokens.batch import BatchIds
+    from llmcli.tokens.batch import BatchCount
 
 
 def count(
@@ -53,10 +52,11 @@ def count(
         raise UsageError(f"--max {limit}: {error}") from None
     files = file or []
     unreadable: dict[int, InputError] = {}
-    with open_tokenizer(console, model, tokenizer) as vocabulary:
-        encoder = bulk(console, vocabulary, parse_special=parse_special, bos=bos, eos=eos)
+    added = Added(parse_special, bos, eos)
+    with open_encoder(console, model, tokenizer, added, known_size(files)) as (vocabulary, encoder):
         streams = sources(console, (), files, unreadable.__setitem__)
-        found = encoder.run(Records().read(streams, encoder), usable_processors())
+        whole = Records()
+        found = encoder.count(whole.read(streams, encoder), usable_processors(), whole.memory)
         tallies = list(_tallies(found, with_chars=stats or json))
         name = vocabulary.name
     from llmcli.render.counts import Count, as_json, as_rows
@@ -77,11 +77,11 @@ def count(
         raise failures[-1]
 
 
-def _tallies(found: Iterable[BatchIds], *, with_chars: bool) -> Iterator[tuple[int, int, int]]:
+def _tallies(found: Iterable[BatchCount], *, with_chars: bool) -> Iterator[tuple[int, int, int]]:
     """Tokens, bytes and characters of each text; 0 characters where nobody asks for them."""
     n_tokens = n_bytes = n_chars = 0
     for part in found:
-        n_tokens += len(part.ids)
+        n_tokens += part.n_ids
         n_bytes += len(part.batch.data)
         if with_chars:
             n_chars += len(part.batch.data.decode("utf-8", "surrogateescape"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -56,6 +57,15 @@ def sources(
                 continue
             with stream:
                 yield Source(stream, path, sizes[place])
+
+
+def known_size(files: Sequence[str]) -> int:
+    """Bytes that FILEs are known to have: of a pipe, or of what can't be read, none."""
+    n_bytes = 0
+    for path in files:
+        with suppress(InputError):
+            n_bytes += 0 if path == "-" else _size(path)
+    return n_bytes
 
 
 def read_input(console: Console, texts: Sequence[str], files: Sequence[str]) -> list[bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from llmcli.engine.llama.engine import LlamaEngine
     from llmcli.engine.llama.vocabulary import LlamaVocabulary
     from llmcli.engine.protocol import Progress
+    from llmcli.gguf.header import Header
     from llmcli.tokens.tokenizer_json import JsonTokenizer
 
 SOON = 0.3
@@ -50,14 +51,19 @@ def decode_text(data: bytes, what: str) -> str:
 
 
 @contextmanager
-def open_vocabulary(console: Console, reference: str | None) -> Iterator[LlamaVocabulary]:
-    """The vocabulary of a model, without its weights."""
+def open_vocabulary(
+    console: Console, reference: str | None, on_header: Callable[[Header], object] | None = None
+) -> Iterator[LlamaVocabulary]:
+    """The vocabulary of a model, without its weights. `on_header` gets the file's header before the rest."""
     path = _chosen(console, reference)
     from llmcli.engine.llama.model import LlamaModel
 
     _listen(console)
     abort = AbortFlag()
-    with abort.installed(), LlamaModel(path, vocab_only=True, abort=abort) as model:
+    with (
+        abort.installed(),
+        LlamaModel(path, vocab_only=True, abort=abort, on_header=on_header) as model,
+    ):
         yield model.vocabulary
         # To free 100,000 tokens one by one takes a tenth of a second; the program's end does it at once.
         model.keep_allocated()
@@ -65,14 +71,18 @@ def open_vocabulary(console: Console, reference: str | None) -> Iterator[LlamaVo
 
 @contextmanager
 def open_tokenizer(
-    console: Console, model: str | None, tokenizer: str | None
+    console: Console,
+    model: str | None,
+    tokenizer: str | None,
+    on_header: Callable[[Header], object] | None = None,
 ) -> Iterator[LlamaVocabulary | JsonTokenizer]:
     """The tokenizer that --tokenizer names: a tokenizer.json, a folder with one, a GGUF; else the model's.
 
-    Raises UsageError where both are given.
+    `on_header` gets the header of a GGUF before the rest of it is read. Raises UsageError where both are
+    given.
     """
     if tokenizer is None:
-        with open_vocabulary(console, model) as vocabulary:
+        with open_vocabulary(console, model, on_header) as vocabulary:
             yield vocabulary
         return
     if model is not None:
@@ -83,7 +93,7 @@ def open_tokenizer(
     if path is not None:
         yield load_tokenizer_json(path)
         return
-    with open_vocabulary(console, tokenizer) as vocabulary:
+    with open_vocabulary(console, tokenizer, on_header) as vocabulary:
         yield vocabulary
 
 

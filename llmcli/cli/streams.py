@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from llmcli.cli.console import Console
+from llmcli.cli.open import open_tokenizer
 from llmcli.engine.processors import usable_processors
 from llmcli.errors import InputError, UsageError
 
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
     from llmcli.tokens.bulk import BulkEncoder
     from llmcli.tokens.records import Source
     from llmcli.tokens.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Added:
+    """Which tokens are parsed and added, as the command line says."""
+
+    parse_special: bool
+    bos: bool | None
+    eos: bool | None
 
 
 @dataclass
@@ -46,6 +56,13 @@ class Records:
     def end(self) -> bytes:
         """What stands after a record, also where it is written: nothing after a whole stream."""
         return self.separator or (b"\n" if self.json_field is not None else b"")
+
+    @property
+    def memory(self) -> int:
+        """Resident bytes that tokenizing them may take, of all processes together."""
+        from llmcli.tokens.memory import FOR_STREAMS, FOR_WHOLE
+
+        return FOR_STREAMS if self.are_many else FOR_WHOLE
 
     def read(self, sources: Iterator[Source], encoder: BulkEncoder) -> Iterator[Batch | None]:
         """The records of all sources, numbered through."""
@@ -80,25 +97,40 @@ class Records:
             console.note(f"notice: {lines} left out: no JSON object with a text at {self.json_field!r}")
 
 
-def bulk(
-    console: Console, vocabulary: Tokenizer, *, parse_special: bool, bos: bool | None, eos: bool | None
-) -> BulkEncoder:
-    """The fastest encoder there is for a vocabulary."""
-    from llmcli.engine.llama.vocabulary import LlamaVocabulary
-    from llmcli.settings.folders import cache_folder
-    from llmcli.tokens.bulk import bulk_encoder, gguf_bulk_encoder
+@contextmanager
+def open_encoder(
+    console: Console, model: str | None, tokenizer: str | None, added: Added, n_bytes: int
+) -> Iterator[tuple[Tokenizer, BulkEncoder]]:
+    """The tokenizer that is named, and the fastest encoder there is for it.
 
-    if isinstance(vocabulary, LlamaVocabulary):
-        cache = cache_folder(console.environ) / "tokenizers"
-        return gguf_bulk_encoder(vocabulary, parse_special=parse_special, bos=bos, eos=eos, cache=cache)
-    return bulk_encoder(vocabulary, parse_special=parse_special, bos=bos, eos=eos)
+    `n_bytes` of text are known to come: what pays for so many is made while the vocabulary is read.
+    """
+    from llmcli.settings.folders import cache_folder
+    from llmcli.tokens.bulk import WORTH_FINDING, bulk_encoder, gguf_bulk_encoder
+
+    special, bos, eos = added.parse_special, added.bos, added.eos
+    cache = cache_folder(console.environ) / "tokenizers"
+    ahead = None
+    if n_bytes > WORTH_FINDING:
+        from llmcli.tokens.building import Ahead
+
+        ahead = Ahead(n_bytes, cache)
+    with open_tokenizer(console, model, tokenizer, ahead.begin if ahead else None) as vocabulary:
+        from llmcli.engine.llama.vocabulary import LlamaVocabulary
+
+        yield (
+            vocabulary,
+            gguf_bulk_encoder(vocabulary, parse_special=special, bos=bos, eos=eos, cache=cache, ahead=ahead)
+            if isinstance(vocabulary, LlamaVocabulary)
+            else bulk_encoder(vocabulary, parse_special=special, bos=bos, eos=eos),
+        )
 
 
 def encoded(
     console: Console, encoder: BulkEncoder, records: Records, streams: Iterator[Source]
 ) -> Iterator[BatchIds]:
     """The ids of all records; says at the end how many were left out."""
-    yield from encoder.run(records.read(streams, encoder), usable_processors())
+    yield from encoder.run(records.read(streams, encoder), usable_processors(), records.memory)
     records.tell_skipped(console)
 
 

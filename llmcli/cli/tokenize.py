@@ -12,10 +12,10 @@ from llmcli.cli import views
 from llmcli.cli.console import Console
 from llmcli.cli.cutting import Cutting, write_cut
 from llmcli.cli.formats import chosen_format
-from llmcli.cli.inputs import sources
+from llmcli.cli.inputs import known_size, sources
 from llmcli.cli.open import open_tokenizer
 from llmcli.cli.options import ChatTemplateKwargs, ChatTemplateRef, ModelRef, TokenizerRef
-from llmcli.cli.streams import Records, bulk, encoded, output
+from llmcli.cli.streams import Added, Records, encoded, open_encoder, output
 from llmcli.cli.template import template_kwargs
 from llmcli.errors import UsageError
 
@@ -125,17 +125,14 @@ def tokenize(
             )
         chosen = chosen_format(format, json, views.FORMATS, "table")
         opened = partial(open_tokenizer, console, model, tokenizer)
-        views.show(
-            console, asked, opened, text or (), file or (), views.Added(parse_special, bos, eos), chosen
-        )
+        views.show(console, asked, opened, text or (), file or (), Added(parse_special, bos, eos), chosen)
         return
     if chat_template is not None or chat_template_kwargs is not None:
         raise UsageError("--chat-template goes with --messages FILE")
     chosen = _format(console, format, output_file, json=json, cuts=cutting is not None)
     streams = sources(console, text or (), file or ())
-    with open_tokenizer(console, model, tokenizer) as vocabulary:
-        added = (bos, eos) if cutting is None else (False, False)
-        encoder = bulk(console, vocabulary, parse_special=parse_special, bos=added[0], eos=added[1])
+    added = Added(parse_special, *((bos, eos) if cutting is None else (False, False)))
+    with open_encoder(console, model, tokenizer, added, known_size(file or ())) as (vocabulary, encoder):
         found = encoded(console, encoder, records, streams)
         if cutting is not None:
             n_added = len(vocabulary.encode(b"", bos=bos or False, eos=eos or False))

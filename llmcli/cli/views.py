@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from llmcli.cli.console import Console
 from llmcli.cli.inputs import read_input
 from llmcli.cli.open import open_tokenizer, read_file
+from llmcli.cli.streams import Added
 from llmcli.cli.template import open_template
 from llmcli.errors import CheckError, UsageError
 
@@ -20,15 +21,6 @@ if TYPE_CHECKING:
     Opened = LlamaVocabulary | JsonTokenizer
 
 FORMATS = ("table", "json")
-
-
-@dataclass(frozen=True)
-class Added:
-    """Which tokens are parsed and added, as the command line says."""
-
-    parse_special: bool
-    bos: bool | None
-    eos: bool | None
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What travels through the bulk road: many texts at once, and their ids.
+"""What travels through the bulk road: many texts at once, and their ids or how many there are.
 
 Python spends about a microsecond on every object it touches, llama.cpp's fastest peers spend less on a whole
 line. So texts travel as one block of bytes with separators between them, ids as one array.
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     Ids = NDArray[np.uint32] | array[int]
     """Numbers of 32 bits: where there are few, an array of Python's own, as NumPy takes long to import."""
+    Ends = NDArray[np.int64] | array[int]
+    """Where the ids of each text end; of 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class BatchIds:
 
     batch: Batch
     ids: Ids
-    ends: NDArray[np.int64] | array[int]
+    ends: Ends
 
     def records(self) -> Iterator[tuple[int, bytes, Ids]]:
         """Number, bytes and ids of each text."""
@@ -66,6 +68,14 @@ class BatchIds:
         for at, (text, end) in enumerate(zip(self.batch.texts(), self.ends.tolist(), strict=True)):
             yield self.batch.seq + at, text, self.ids[start:end]
             start = end
+
+
+@dataclass(frozen=True)
+class BatchCount:
+    """How many ids a batch has, all its texts together."""
+
+    batch: Batch
+    n_ids: int
 
 
 def merged(found: Iterable[BatchIds]) -> Iterator[BatchIds]:

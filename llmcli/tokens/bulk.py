@@ -11,15 +11,16 @@ import threading
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, chain
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
-from llmcli.tokens.batch import Batch, BatchIds
+from llmcli.tokens.batch import Batch, BatchCount, BatchIds
 from llmcli.tokens.cuts import Cuts
+from llmcli.tokens.memory import FOR_STREAMS
 from llmcli.tokens.pool import in_order
-from llmcli.tokens.tokenizer import SpecialToken, Tokenizer
+from llmcli.tokens.tokenizer import Tokenizer
+from llmcli.tokens.ways import GgufTokenizer, Ways, ways_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from llmcli.gguf.header import Header
+    from llmcli.tokens.batch import Ends, Ids
+    from llmcli.tokens.building import Ahead
     from llmcli.tokens.fast import FastTokenizer
-    from llmcli.tokens.helpers import Helpers
+    from llmcli.tokens.helpers import Answer, Helpers, Work
 
 PART = 1 << 15
 """Bytes that llama.cpp gets at once: its cost a byte grows with the length."""
@@ -40,38 +42,6 @@ SHORT = 1 << 11
 """Bytes of texts that are tokenized sooner than NumPy is imported."""
 WORTH_FINDING = 1 << 18
 """Bytes of input from which it pays to find out where a vocabulary's texts can be cut."""
-WORTH_BUILDING = 1 << 20
-"""Bytes of input from which building the fast way pays, for a vocabulary of 32,000 tokens."""
-
-
-class GgufTokenizer(Tokenizer, Protocol):
-    """A Tokenizer that is llama.cpp's reading of a GGUF file."""
-
-    def header(self) -> Header:
-        """The file's header."""
-        ...
-
-    def parsed_tokens(self, *, parse_special: bool) -> Sequence[SpecialToken]:
-        """Every token that is looked for in a text before anything else, by its text."""
-        ...
-
-    def encode_array(self, text: bytes, *, parse_special: bool) -> NDArray[np.uint32]:
-        """The text's own ids: no BOS, no EOS. Releases the GIL."""
-        ...
-
-
-@dataclass(frozen=True)
-class Ways:
-    """What may be done with a vocabulary's texts besides giving them to its tokenizer whole.
-
-    Building the fast way takes time: it pays from `worth_building` bytes on.
-    """
-
-    cuts: Cuts | None = None
-    build_fast: Callable[[], FastTokenizer | None] = lambda: None
-    worth_building: int = 0
-    in_helpers: bool = False
-    """Whether it is better at work in processes of its own."""
 
 
 class BulkEncoder:
@@ -95,19 +65,25 @@ class BulkEncoder:
         self._lead, self._tail = list(lead), list(tail)
         self._found: Ways | None = None
         self._fast: FastTokenizer | None = None
-        self._helpers: Helpers | None = None
+        self._helpers: Helpers[Any] | None = None
         self._n_expected = self._n_seen = 0
         self._has_chosen = False
         self._finding = threading.Lock()
 
-    def run(self, batches: Iterable[Batch | None], workers: int) -> Iterator[BatchIds]:
-        """The ids of each batch, in order, on `workers` processors; errors come in their place."""
-        try:
-            yield from in_order(self._encode_anywhere, self._counted(batches, workers), workers)
-        finally:
-            if self._helpers:
-                self._helpers.close()
-                self._helpers = None
+    def run(
+        self, batches: Iterable[Batch | None], workers: int, memory: int = FOR_STREAMS
+    ) -> Iterator[BatchIds]:
+        """The ids of each batch, in order, on `workers` processors; errors come in their place.
+
+        `memory` is how many resident bytes this process and its helpers may have together.
+        """
+        for batch, (ids, ends) in self._answers(self._ids_and_ends, batches, workers, memory):
+            yield BatchIds(batch, ids, ends)
+
+    def count(self, batches: Iterable[Batch | None], workers: int, memory: int) -> Iterator[BatchCount]:
+        """How many ids each batch has: as `run`, but no ids travel from one process to another."""
+        for batch, n_ids in self._answers(self._n_ids, batches, workers, memory):
+            yield BatchCount(batch, n_ids)
 
     def expect(self, n_bytes: int) -> None:
         """Say that `n_bytes` will come: the fast way is built at once where that pays."""
@@ -119,10 +95,36 @@ class BulkEncoder:
 
     def encode(self, batch: Batch) -> BatchIds:
         """The ids of a batch, with what belongs before and after each record."""
+        return BatchIds(batch, *self._ids_and_ends(batch))
+
+    def _answers(
+        self, work: Work[Answer], batches: Iterable[Batch | None], workers: int, memory: int
+    ) -> Iterator[tuple[Batch, Answer]]:
+        """Each batch with what `work` makes of it, here or in the helpers, where there are any."""
+
+        def answered(batch: Batch) -> tuple[Batch, Answer]:
+            answer = self._helpers.ask(batch) if self._helpers else None
+            return batch, work(batch) if answer is None else answer
+
+        def choose() -> None:
+            self._choose(work, workers, memory)
+
+        try:
+            yield from in_order(answered, self._counted(batches, choose), workers)
+        finally:
+            if self._helpers:
+                self._helpers.close()
+                self._helpers = None
+
+    def _n_ids(self, batch: Batch) -> int:
+        return len(self._ids_and_ends(batch)[0])
+
+    def _ids_and_ends(self, batch: Batch) -> tuple[Ids, Ends]:
+        """The ids of all texts of a batch, and where those of each end."""
         fast = self._fast
         if fast is None and batch.is_whole and len(batch.data) <= SHORT:
-            found = [[*self._lead, *self._encode_short(text), *self._tail] for text in batch.texts()]
-            return BatchIds(batch, array("I", chain(*found)), array("q", accumulate(map(len, found))))
+            short = [[*self._lead, *self._encode_short(text), *self._tail] for text in batch.texts()]
+            return array("I", chain(*short)), array("q", accumulate(map(len, short)))
         import numpy as np
 
         if batch.separator is None:
@@ -130,12 +132,12 @@ class BulkEncoder:
             ends = np.array([len(ids)], np.int64)
         elif fast and fast.knows(_as_lines(batch.data, batch.separator)):
             if len(self._lead) == 1 and not self._tail:
-                return BatchIds(batch, *fast.encode_separated(batch.data, batch.separator, self._lead[0]))
+                return fast.encode_separated(batch.data, batch.separator, self._lead[0])
             ids, ends = fast.encode_separated(batch.data, batch.separator)
         else:
-            own = [self._encode_text(text) for text in batch.texts()]
-            ids, ends = np.concatenate(own), np.cumsum([len(ids) for ids in own])
-        return BatchIds(batch, *self._framed(batch, ids, ends))
+            found = [self._encode_text(text) for text in batch.texts()]
+            ids, ends = np.concatenate(found), np.cumsum([len(own) for own in found])
+        return self._framed(batch, ids, ends)
 
     def _ways(self) -> Ways:
         with self._finding:
@@ -143,7 +145,7 @@ class BulkEncoder:
                 self._found = self._find_ways()
             return self._found
 
-    def _counted(self, batches: Iterable[Batch | None], workers: int) -> Iterator[Batch | None]:
+    def _counted(self, batches: Iterable[Batch | None], choose: Callable[[], None]) -> Iterator[Batch | None]:
         """The batches; before the one from which the fast way pays, what is under way comes to its end."""
         for batch in batches:
             if batch is not None and not self._has_chosen:
@@ -151,32 +153,27 @@ class BulkEncoder:
                 n_bytes = max(self._n_seen, self._n_expected)
                 if n_bytes > WORTH_FINDING and n_bytes >= self._ways().worth_building:
                     yield None
-                    self._choose(workers)
+                    choose()
             yield batch
 
-    def _choose(self, workers: int) -> None:
-        """Build the fast way, here or in helpers. It is tried once."""
+    def _choose(self, work: Work[Answer], workers: int, memory: int) -> None:
+        """Build the fast way, here or in helpers that do this `work`. It is tried once."""
         from llmcli.tokens.helpers import Helpers, can_fork
 
         self._has_chosen = True
         if self._ways().in_helpers and can_fork():
             with suppress(OSError):  # there may be no further process or pipe
-                self._helpers = Helpers(self._encode_in_helper, workers)
+                self._helpers = Helpers(partial(self._in_helper, work), workers, memory)
         if self._helpers is None:
             self._fast = self._ways().build_fast()
 
-    def _encode_in_helper(self) -> Callable[[Batch], BatchIds] | None:
+    def _in_helper(self, work: Work[Answer]) -> Work[Answer] | None:
         """What a helper does, once the fast way is built."""
         self._fast = self._ways().build_fast()
         if self._fast is None:
             return None
         self._fast.keep_words()
-        return self.encode
-
-    def _encode_anywhere(self, batch: Batch) -> BatchIds:
-        """The ids of a batch, from the helpers where there are any."""
-        found = self._helpers.encode(batch) if self._helpers else None
-        return self.encode(batch) if found is None else found
+        return work
 
     def _as_array(self, text: bytes) -> NDArray[np.uint32]:
         import numpy as np
@@ -245,56 +242,20 @@ def gguf_bulk_encoder(
     bos: bool | None,
     eos: bool | None,
     cache: Path | None = None,
+    ahead: Ahead | None = None,
 ) -> BulkEncoder:
     """The encoder for a GGUF file's vocabulary, which takes every way that is proven for it.
 
-    `cache` is a folder for what takes long to make.
+    `cache` is a folder for what takes long to make; `ahead` may have made it already.
     """
 
     return BulkEncoder(
         partial(tokenizer.encode, parse_special=parse_special, bos=False, eos=False),
-        lambda: ways_of(tokenizer, parse_special=parse_special, cache=cache),
+        lambda: ways_of(tokenizer, parse_special=parse_special, cache=cache, ahead=ahead),
         *_frame(tokenizer, bos, eos),
         encode_array=partial(tokenizer.encode_array, parse_special=parse_special),
     )
 
 
-def ways_of(tokenizer: GgufTokenizer, *, parse_special: bool, cache: Path | None = None) -> Ways:
-    """What may be done with the texts of a GGUF file's vocabulary."""
-    from llmcli.tokens.definition import definition
-    from llmcli.tokens.fast import fast_tokenizer, may_remember
-    from llmcli.tokens.kept import kept
-
-    header = tokenizer.header()
-    specials = tokenizer.parsed_tokens(parse_special=parse_special)
-    puts_space = tokenizer.adds_space_prefix
-
-    def build_fast() -> FastTokenizer | None:
-        def definition_text() -> bytes | None:
-            return kept(cache, header, puts_space, lambda: definition(header, puts_space=puts_space))
-
-        return fast_tokenizer(header, [special.text for special in specials], definition_text)
-
-    worth = WORTH_BUILDING * max(1, tokenizer.n_tokens // 32_000)
-    return Ways(_cuts(tokenizer, header, specials), build_fast, worth, in_helpers=may_remember(header))
-
-
 def _frame(tokenizer: Tokenizer, bos: bool | None, eos: bool | None) -> tuple[list[int], list[int]]:
     return tokenizer.encode(b"", bos=bos, eos=False), tokenizer.encode(b"", bos=False, eos=eos)
-
-
-def _cuts(tokenizer: GgufTokenizer, header: Header, specials: Sequence[SpecialToken]) -> Cuts | None:
-    """The cuts of a vocabulary, by its kind; None where none is known to be safe."""
-    model = header.metadata.get("tokenizer.ggml.model")
-    if model in ("gpt2", "gemma4"):
-        pre = "gemma4" if model == "gemma4" else str(header.metadata.get("tokenizer.ggml.pre", ""))
-        return Cuts.of_bpe(pre, specials)
-    if model == "bert":
-        return Cuts.of_word_piece(specials)
-    if model == "llama":
-        tokens = [token.encode() for token in header.array("tokenizer.ggml.tokens")]
-        newline = tokenizer.encode_array(b"\n", parse_special=False)
-        return Cuts.of_sentence_piece(
-            tokens, specials, puts_space=tokenizer.adds_space_prefix, newline_ids=len(newline)
-        )
-    return None

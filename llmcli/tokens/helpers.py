@@ -1,4 +1,4 @@
-"""Processes that encode batches: copies of one that has the fast way, each replaced when it has grown.
+"""Processes that work on batches: copies of one that has the fast way, each replaced when it has grown.
 
 gigatoken's BPE takes one call at a time, holds the GIL meanwhile, and keeps every word that it has seen. So
 on Linux it works in processes of their own. One of them, the nursery, is forked from this one, builds the
@@ -17,20 +17,20 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from llmcli.errors import EngineError, LlmcliError
-from llmcli.tokens.batch import Batch, BatchIds
+from llmcli.tokens.batch import Batch
 from llmcli.tokens.memory import give_back, resident
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import ForkProcess
 
-Encode = Callable[[Batch], BatchIds]
+Answer = TypeVar("Answer")
+"""What a helper is asked for: it goes through a pipe, so the less there is of it the better."""
+Work = Callable[[Batch], Answer]
 
-MEMORY = 232 << 20
-"""Resident bytes that all processes together may have."""
 FOR_BLOCKS = 26 << 20
 """What this process will need for the blocks and the answers that are under way."""
 COPIED = 10 << 20
@@ -53,14 +53,15 @@ def can_fork() -> bool:
     return platform.system() == "Linux" and resident() is not None
 
 
-class Helpers:
-    """Other processes to which batches are given; `encode` may be called from several threads."""
+class Helpers(Generic[Answer]):
+    """Other processes to which batches are given; `ask` may be called from several threads."""
 
-    def __init__(self, make: Callable[[], Encode | None], most: int) -> None:
+    def __init__(self, make: Callable[[], Work[Answer] | None], most: int, memory: int) -> None:
         """`make` is called in the nursery and gives what its copies do; None where there is no fast way.
 
-        To be called while no other thread works. At most `most` helpers run at once. Raises OSError where
-        there may be no further process or pipe.
+        To be called while no other thread works. At most `most` helpers run at once, and as many as fit into
+        `memory`, resident bytes of all processes together. Raises OSError where there may be no further
+        process or pipe.
         """
         from multiprocessing import get_context
 
@@ -68,7 +69,7 @@ class Helpers:
         pairs = [context.Pipe() for _ in range(most)]
         self._pipes = [ours for ours, _ in pairs]
         self._number, number = context.Pipe(duplex=False)
-        self._nursery = context.Process(target=_nursery, args=(make, pairs, number), name="tokenize")
+        self._nursery = context.Process(target=_nursery, args=(make, pairs, number, memory), name="tokenize")
         # Ctrl-C is for this process; the others end when it does.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
@@ -86,8 +87,8 @@ class Helpers:
         # Before multiprocessing's own, which waits for the nursery.
         atexit.register(self.close)
 
-    def encode(self, batch: Batch) -> BatchIds | None:
-        """The ids of a batch; errors come through. None where there is no fast way.
+    def ask(self, batch: Batch) -> Answer | None:
+        """A helper's answer to a batch; errors come through. None where there is no fast way.
 
         Raises EngineError where a process has come to an end that should not have.
         """
@@ -106,7 +107,7 @@ class Helpers:
             self._free.put(pipe)
         if isinstance(answer, BaseException):
             raise answer
-        found: BatchIds = answer
+        found: Answer = answer
         return found
 
     def close(self) -> None:
@@ -132,7 +133,10 @@ class Helpers:
 
 
 def _nursery(
-    make: Callable[[], Encode | None], pairs: Sequence[tuple[Connection, Connection]], number: Connection
+    make: Callable[[], Work[Answer] | None],
+    pairs: Sequence[tuple[Connection, Connection]],
+    number: Connection,
+    memory: int,
 ) -> None:
     """Build the fast way, and keep as many helpers running as memory allows, as long as they are needed."""
     from multiprocessing import get_context
@@ -141,13 +145,13 @@ def _nursery(
     for ours, _ in pairs:
         ours.close()
     try:
-        encode = make()
+        work = make()
     except (LlmcliError, OSError, MemoryError):  # it is only a faster way
         return
-    if encode is None:
+    if work is None:
         return
     give_back()
-    n, growth = _shares(resident() or 0, len(pairs))
+    n, growth = _shares(memory - (resident() or 0), len(pairs))
     pipes = [theirs for _, theirs in pairs]
     context = get_context("fork")
     running: dict[int, tuple[ForkProcess, Connection]] = {}
@@ -157,7 +161,7 @@ def _nursery(
         for other in (number, *pipes):
             if other is not pipe:
                 other.close()
-        _help(pipe, encode, growth)
+        _help(pipe, work, growth)
 
     def begin(pipe: Connection) -> None:
         """Fork a helper; where there may be no further process, its pipe is closed."""
@@ -193,25 +197,25 @@ def _nursery(
             (begin if grown else leave)(pipe)
 
 
-def _shares(now: int, most: int) -> tuple[int, int]:
+def _shares(left: int, most: int) -> tuple[int, int]:
     """How many helpers there may be, and by how many bytes each may grow.
 
-    `now` is the memory of the nursery, most of which is that of the process it was forked from.
+    `left` is what the nursery, most of which is the process it was forked from, leaves of the memory.
     """
-    room = MEMORY - FOR_BLOCKS - now
+    room = left - FOR_BLOCKS
     n = max(1, min(most, room // (COPIED + LEAST_GROWTH + LEAP)))
     return n, max(LEAST_GROWTH, room // n - COPIED - LEAP)
 
 
-def _help(pipe: Connection, encode: Encode, growth: int) -> None:
+def _help(pipe: Connection, work: Work[Answer], growth: int) -> None:
     """Answer until nobody asks any more, or until this process has grown."""
     begun = resident() or 0
-    answer: BatchIds | Exception
+    answer: Answer | Exception
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             batch = pipe.recv()
             try:
-                answer = encode(batch)
+                answer = work(batch)
             except Exception as error:  # it is raised where the batch came from
                 answer = error
             pipe.send(answer)

@@ -7,6 +7,11 @@ from pathlib import Path
 
 from llmcli.settings.there import exists
 
+FOR_STREAMS = 232 << 20
+"""Resident bytes that all processes together may have while records stream through them."""
+FOR_WHOLE = 400 << 20
+"""The same for whole texts: room for two helpers with a vocabulary of 128,000 tokens."""
+
 _STATM = Path("/proc/self/statm")
 
 

@@ -1,9 +1,13 @@
-"""Standard streams that fail: an error or a quiet end, never silence or a traceback."""
+"""Streams and models that fail: an error or a quiet end, never silence or a traceback."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import gguf
 import pytest
 
+from llmcli.tokens.pieces import byte_characters
 from tests.cli.program import Program
 
 
@@ -69,3 +73,20 @@ class TestStreams:
         (llmcli.home / "turns.txt").write_bytes(b"a\n" * 10)
         ran = llmcli.process("-q", *args, shell='"$@" | head -c 1')
         assert (ran.exit_status, len(ran.stdout), ran.stderr) == (0, 1, "")
+
+
+@pytest.mark.parametrize("args", [["count"], ["tokenize", "--lines", "-f"]], ids=["count", "lines"])
+def test_a_model_that_is_refused(llmcli: Program, tmp_path: Path, args: list[str]) -> None:
+    """One clear error, whatever was begun for so long a text."""
+    tokens = [*byte_characters(), "aa", "aa"]
+    out = gguf.GGUFWriter(tmp_path / "twice.gguf", "llama")
+    out.add_tokenizer_model("gpt2")
+    out.add_tokenizer_pre("gpt-2")
+    out.add_token_list(tokens)
+    out.add_token_merges(["a a"])
+    out.write_header_to_file()
+    out.write_kv_data_to_file()
+    out.close()
+    (tmp_path / "long.txt").write_bytes(b"the dog " * 200_000)
+    ran = llmcli.process(*args, tmp_path / "long.txt", "-m", tmp_path / "twice.gguf")
+    assert "has the token 'aa' twice" in ran.failed(1).error

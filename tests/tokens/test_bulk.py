@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 from llmcli.engine.llama.model import LlamaModel
 from llmcli.engine.llama.vocabulary import LlamaVocabulary
 from llmcli.tokens.batch import Batch, merged
-from llmcli.tokens.bulk import BulkEncoder, Ways, gguf_bulk_encoder, ways_of
+from llmcli.tokens.bulk import BulkEncoder, gguf_bulk_encoder
 from llmcli.tokens.cuts import NEWLINES, SPACES_AND_NEWLINES, Cuts
 from llmcli.tokens.definition import PRE_TOKENIZERS
 from llmcli.tokens.fast import FastTokenizer
 from llmcli.tokens.records import Source, separated, whole
 from llmcli.tokens.tokenizer import SpecialToken
+from llmcli.tokens.ways import Ways, ways_of
 from tests.models import make_model
 from tests.tokens.conftest import REAL, Vocabularies
 

@@ -15,12 +15,13 @@ from hypothesis import strategies as st
 
 from llmcli.engine.llama.model import LlamaModel
 from llmcli.gguf.header import Header, read_header
-from llmcli.tokens import fast
-from llmcli.tokens.bulk import gguf_bulk_encoder, ways_of
+from llmcli.tokens import backend
+from llmcli.tokens.bulk import gguf_bulk_encoder
 from llmcli.tokens.definition import definition
 from llmcli.tokens.kept import MOST_FILES, kept
 from llmcli.tokens.merges import own_merges
 from llmcli.tokens.records import Source, separated
+from llmcli.tokens.ways import ways_of
 from tests.tokens.conftest import Vocabularies
 
 SPACE = "\u2581"
@@ -116,15 +117,15 @@ def merged(text: str, merges: list[str]) -> list[str]:
 
 def test_a_tokenizer_that_starts_anew(vocabularies: Vocabularies, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever was thrown away in between, the ids stay the same."""
-    monkeypatch.setattr(fast, "MEMORY", 0)
-    monkeypatch.setattr(fast, "LEAST_MEMORY", -(1 << 40))
+    monkeypatch.setattr(backend, "MEMORY", 0)
+    monkeypatch.setattr(backend, "LEAST_MEMORY", -(1 << 40))
     vocabulary = vocabularies["tiny"]
     found = ways_of(vocabulary, parse_special=True).build_fast()
     assert found is not None
     for text in (b"one two", b"one two three", b"one two"):
-        before = found._backend
+        before = found._backend._built
         assert found.encode(text).tolist() == vocabulary.encode(text)
-        assert found._backend is not before
+        assert found._backend._built is not before
 
 
 def test_lines_of_sentence_piece(vocabularies: Vocabularies) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -40,8 +41,9 @@ class LlamaModel:
         vocab_only: bool = False,
         abort: AbortFlag | None = None,
         on_progress: Progress | None = None,
+        on_header: Callable[[Header], object] | None = None,
     ) -> None:
-        """Load `path`; with `vocab_only` no weights are read.
+        """Load `path`; with `vocab_only` no weights are read. `on_header` gets its header before that.
 
         Raises GgufError for a file that is no sound GGUF, ModelError with llama.cpp's own reason when it
         refuses the model, InterruptedByUser on Ctrl-C.
@@ -56,6 +58,8 @@ class LlamaModel:
         header = read_header(path)
         if vocab_only and "tokenizer.ggml.model" not in header.metadata:
             raise ModelError(f"{path}: has no vocabulary", hint="llmcli needs a model of text")
+        if on_header:
+            on_header(header)
         check_tokens(header)
         is_split = header.metadata.get("split.count", 1) not in (0, 1)
         if not vocab_only and not header.tensors and not is_split:
