@@ -17,7 +17,7 @@ from llmcli.chat.tally import Tally, take_tally
 from llmcli.chat.template import ChatTemplate
 from llmcli.chat.thinking import OPEN
 from llmcli.chat.turn import NOTHING, take_turn
-from llmcli.chat.window import Window, split
+from llmcli.chat.window import Cut, Window, split
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.plan import common_prefix
 from llmcli.engine.protocol import Generator, Progress
@@ -157,9 +157,13 @@ class Conversation:
             written[:-1] if is_unended else (),  # the last one was drawn, and no other after it
         )
 
+    def begin_anew(self) -> None:
+        """Leave what is in the cache to another conversation: nothing of it is moved into this one."""
+        self._fitting.held = self.window.cut(self.messages)
+
     def resume(self, ids: Sequence[int]) -> None:
         """Go on where an earlier process stopped, whose last turn left `ids` in the cache."""
-        self._known = ids
+        self._known, self._fitting.held = ids, Cut()
 
     def change_model(self, engine: Generator, template: ChatTemplate) -> None:
         """Go on with another model; the messages stay, and are evaluated with the next one.
