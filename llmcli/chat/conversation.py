@@ -158,7 +158,8 @@ class Conversation:
         )
 
     def begin_anew(self) -> None:
-        """Leave what is in the cache to another conversation: nothing of it is moved into this one."""
+        """The cache is another conversation's: nothing reaches this one but what both begin with."""
+        self.engine.forget_moved()
         self._fitting.held = self.window.cut(self.messages)
 
     def resume(self, ids: Sequence[int]) -> None:
