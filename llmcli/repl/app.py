@@ -11,7 +11,7 @@ from llmcli.chat.conversation import Conversation
 from llmcli.chat.refill import Ahead, Refill
 from llmcli.chat.session import Session
 from llmcli.engine.protocol import Progress
-from llmcli.errors import InterruptedByUser, LlmcliError, TemplateError
+from llmcli.errors import InterruptedByUser, LlmcliError
 from llmcli.render.output import Output
 from llmcli.render.reply_writer import ReplyWriter
 from llmcli.render.safe import safe_line
@@ -155,11 +155,13 @@ class Repl:
         """The tokens that /context counts; the line is drawn at every key, and they are counted once."""
         conversation = self.conversation
         messages, window = conversation.messages, conversation.window
-        state = conversation.engine, tuple(messages), window.cut(messages), frozenset(window.pinned)
+        cut, pinned = window.cut(messages), frozenset(window.pinned)
+        kwargs = repr(conversation.template_kwargs)
+        state = conversation.engine, tuple(messages), cut, pinned, kwargs
         if self._counted[0] != state:
             try:
                 used = conversation.tally().used
-            except TemplateError:
+            except LlmcliError:
                 used = len(conversation.engine.cached)
             self._counted = state, used
         return self._counted[1]
