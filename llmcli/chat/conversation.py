@@ -11,12 +11,12 @@ from llmcli.chat.fitting import Fitted, Fitting
 from llmcli.chat.messages import ASSISTANT, SYSTEM, USER, Message
 from llmcli.chat.prompt import Prompt
 from llmcli.chat.refill import Ahead
-from llmcli.chat.reply import Begun, Event, Notice, Reply
+from llmcli.chat.reply import NOT_BEGUN, Begun, Event, Notice, Reply
 from llmcli.chat.spelling import Spelling, prompt_ids, whole_characters
 from llmcli.chat.tally import Tally, take_tally
 from llmcli.chat.template import ChatTemplate
 from llmcli.chat.thinking import OPEN
-from llmcli.chat.turn import NOTHING, take_turn
+from llmcli.chat.turn import take_turn
 from llmcli.chat.window import Cut, Window, split
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.plan import common_prefix
@@ -193,7 +193,7 @@ class Conversation:
         self,
         messages: list[Message],
         on_prefill: Progress | None,
-        begun: Begun = NOTHING,
+        begun: Begun = NOT_BEGUN,
     ) -> Events[Event, None, None]:
         spelling = self._spelling(begun.ids)
         fitted = yield from self._fitting.fit(messages, spelling, self.sampling, on_prefill=on_prefill)

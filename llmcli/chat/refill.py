@@ -82,7 +82,7 @@ class Refill:
             self._is_idle.wait()
             raise
         finally:
-            if not self.busy:
+            if self._is_idle.is_set():
                 self._wanted.clear()
                 self._abort.is_set = False
 

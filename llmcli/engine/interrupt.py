@@ -23,7 +23,7 @@ from types import FrameType
 
 from llmcli.errors import InterruptedByUser
 
-SOON = 0.05
+AGAIN_AFTER = 0.05
 """Seconds after which a Ctrl-C is tried again that came while a module was imported."""
 
 IMPORTING = "<frozen importlib._bootstrap>"
@@ -100,7 +100,7 @@ class AbortFlag:
         if self.in_call or (self._deferred and not self.is_set):
             self.is_set = True
         elif _imports(frame):
-            again = threading.Timer(SOON, os.kill, (os.getpid(), signal.SIGINT))
+            again = threading.Timer(AGAIN_AFTER, os.kill, (os.getpid(), signal.SIGINT))
             again.daemon = True
             again.start()
         else:
