@@ -11,7 +11,6 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Sequence
 from functools import partial
-from sys import getsizeof
 
 from llmcli.tokens.tokenizer import SpecialToken, Tokenizer
 
@@ -24,6 +23,8 @@ Encode = Callable[[bytes], Sequence[int]]
 _SPACE = b" \t\n\v\f\r"
 _MOST_REMEMBERED = 4 << 20
 """Bytes of texts and ids."""
+_EACH = 250
+"""Bytes that a text and its ids take beside their own."""
 
 
 def encode_parts(
@@ -84,7 +85,7 @@ class _Remembering:
 
 
 def _n_bytes(text: bytes, ids: array[int]) -> int:
-    return getsizeof(text) + getsizeof(ids)
+    return _EACH + len(text) + len(ids) * ids.itemsize
 
 
 def _ordinary(tokenizer: Tokenizer) -> Encode:
