@@ -172,7 +172,7 @@ def _llmcli(engine: LlamaEngine, refill: str, predict: int) -> Ask:
         AbortFlag(),
         window_options=WindowOptions(refill=refill),
     )
-    background = Refill(engine)
+    background = Refill(engine, conversation.abort)
     left_before: list[Dropped] = []
 
     def ask(text: str) -> tuple[int, float, bool]:

@@ -11,13 +11,13 @@ from llmcli.chat.fitting import Fitted, Fitting
 from llmcli.chat.messages import ASSISTANT, SYSTEM, USER, Message
 from llmcli.chat.prompt import Prompt
 from llmcli.chat.refill import Ahead
-from llmcli.chat.reply import Begun, Event, Notice, Reply
+from llmcli.chat.reply import NOT_BEGUN, Begun, Event, Notice, Reply
 from llmcli.chat.spelling import Spelling, prompt_ids, whole_characters
 from llmcli.chat.tally import Tally, take_tally
 from llmcli.chat.template import ChatTemplate
 from llmcli.chat.thinking import OPEN
-from llmcli.chat.turn import NOTHING, take_turn
-from llmcli.chat.window import Window, split
+from llmcli.chat.turn import take_turn
+from llmcli.chat.window import Cut, Window, split
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.plan import common_prefix
 from llmcli.engine.protocol import Generator, Progress
@@ -157,9 +157,14 @@ class Conversation:
             written[:-1] if is_unended else (),  # the last one was drawn, and no other after it
         )
 
+    def begin_anew(self) -> None:
+        """The cache is another conversation's: nothing reaches this one but what both begin with."""
+        self.engine.forget_moved()
+        self._fitting.held = self.window.cut(self.messages)
+
     def resume(self, ids: Sequence[int]) -> None:
         """Go on where an earlier process stopped, whose last turn left `ids` in the cache."""
-        self._known = ids
+        self._known, self._fitting.held = ids, Cut()
 
     def change_model(self, engine: Generator, template: ChatTemplate) -> None:
         """Go on with another model; the messages stay, and are evaluated with the next one.
@@ -188,7 +193,7 @@ class Conversation:
         self,
         messages: list[Message],
         on_prefill: Progress | None,
-        begun: Begun = NOTHING,
+        begun: Begun = NOT_BEGUN,
     ) -> Events[Event, None, None]:
         spelling = self._spelling(begun.ids)
         fitted = yield from self._fitting.fit(messages, spelling, self.sampling, on_prefill=on_prefill)

@@ -20,7 +20,7 @@ from llmcli.chat.window import Cut, Window
 LAST = 4
 """How many cuts are kept: who steps back to before the first of them has the window worked out anew."""
 
-NOTHING = '{"pinned": [], "cuts": [], "model": "", "size": 0}'
+NOTHING_KEPT = '{"pinned": [], "cuts": [], "model": "", "size": 0}'
 
 
 def as_text(window: Window, tree: Tree, model: str) -> str:
@@ -52,9 +52,9 @@ def as_text(window: Window, tree: Tree, model: str) -> str:
 def restore(window: Window, text: str, tree: Tree, model: str) -> None:
     """Give the window the pins and the cuts that `as_text` wrote down; without a whole text, none."""
     try:
-        _restore(window, json.loads(text or NOTHING), tree, model)
+        _restore(window, json.loads(text or NOTHING_KEPT), tree, model)
     except (ValueError, LookupError, TypeError):
-        _restore(window, json.loads(NOTHING), tree, model)
+        _restore(window, json.loads(NOTHING_KEPT), tree, model)
 
 
 def _restore(window: Window, kept: dict[str, Any], tree: Tree, model: str) -> None:

@@ -24,6 +24,9 @@ class Begun:
     said: Message | None = None
 
 
+NOT_BEGUN = Begun()
+
+
 @dataclass(frozen=True)
 class Usage:
     """Tokens: of the prompt, those evaluated for it and those the cache had, those of the reply."""

@@ -102,6 +102,7 @@ class Session:
     def clear(self) -> None:
         """Step back to before the first message."""
         self._move(trees.clear(self.tree))
+        self.conversation.begin_anew()
 
     def fork(self, name: str) -> None:
         """Go on as a branch called `name`; the present one stays where it is."""
@@ -140,6 +141,7 @@ class Session:
         self.saved, self._n_clean, self._has_spoken = None, 0, False
         self._go_on_with(Tree())
         kept_window.restore(self.conversation.window, "", self.tree, self.model)
+        self.conversation.begin_anew()
 
     def change_model(
         self, engine: Generator, template: ChatTemplate, model: str, snapshots: Snapshots | None
@@ -178,6 +180,7 @@ class Session:
         self.saved, self._n_clean, self._has_spoken = saved, len(saved.tree.nodes), False
         self._go_on_with(saved.tree)
         kept_window.restore(self.conversation.window, saved.window, saved.tree, self.model)
+        self.conversation.begin_anew()
         if self.snapshots is not None and (ids := self.snapshots.resume(saved.key)):
             self.conversation.resume(ids)
 

@@ -52,7 +52,7 @@ def write_summary(
         stop=plain.stop,
         predict=limit,
     )
-    with _beside(engine, ids, limit) if keeps_cache else nullcontext():
+    with _set_aside(engine, ids, limit) if keeps_cache else nullcontext():
         *_, reply = take_turn(engine, ids, free, abort, on_prefill=on_prefill)
     if isinstance(reply, Reply) and reply.finish_reason != "cancelled":
         return reply
@@ -60,7 +60,7 @@ def write_summary(
 
 
 @contextmanager
-def _beside(engine: Generator, prompt: Sequence[int], limit: int) -> Iterator[None]:
+def _set_aside(engine: Generator, prompt: Sequence[int], limit: int) -> Iterator[None]:
     """Evaluate a prompt and up to `limit` tokens, and have what the cache holds now back at the end.
 
     As much of the end of it is lost as there is no room for meanwhile.

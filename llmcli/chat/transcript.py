@@ -36,9 +36,9 @@ def message_ranges(
     writes something else because of the marks, nothing is known, and the list is empty. `asks`: the prompt
     ends with what opens the reply.
     """
-    inputs = [prompt, template.source, *(m.content + m.reasoning for m in messages)]
-    free = (chr(code) for code in range(0x100000, 0x10FFFE))
-    marks = [next(mark for mark in free if not any(mark in text for text in inputs)) for _ in messages]
+    taken = set().union(prompt, template.source, *(m.content + m.reasoning for m in messages))
+    free = (mark for mark in map(chr, range(0x100000, 0x10FFFE)) if mark not in taken)
+    marks = {mark: index for index, mark in zip(range(len(messages)), free, strict=False)}
     marked = [
         replace(m, content=_marked(m.content, mark), reasoning=_marked(m.reasoning, mark))
         for m, mark in zip(messages, marks, strict=True)
@@ -54,7 +54,7 @@ def message_ranges(
         if character not in marks:
             at += 1
             continue
-        index = marks.index(character)
+        index = marks[character]
         if (start := opened.pop(index, None)) is None:
             opened[index] = at
         else:

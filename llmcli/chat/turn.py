@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from llmcli.chat.messages import ASSISTANT, Message
-from llmcli.chat.reply import Begun, FinishReason, Generated, Reply, Timings, Usage
+from llmcli.chat.reply import NOT_BEGUN, Begun, FinishReason, Generated, Reply, Timings, Usage
 from llmcli.chat.thinking import ThinkingSplitter
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.plan import plan
@@ -14,8 +14,6 @@ from llmcli.engine.protocol import Generator, Progress
 from llmcli.errors import InterruptedByUser, UsageError, WindowFullError
 from llmcli.settings.sampling import SamplingOptions
 from llmcli.tokens.stream import TextStream
-
-NOTHING = Begun()
 
 
 def take_turn(
@@ -26,7 +24,7 @@ def take_turn(
     *,
     thinking_opened: bool = False,
     may_shift: bool = False,
-    begun: Begun = NOTHING,
+    begun: Begun = NOT_BEGUN,
     on_prefill: Progress | None = None,
 ) -> Iterator[Generated | Reply]:
     """Evaluate `prompt` and write a reply: each token as it comes, and the Reply last.

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PROMPT = 0
+"""The branch that is the prompt."""
 
 
 class SequentialBranches:

@@ -4,7 +4,8 @@ Python runs a signal handler only between two steps of Python code. A long promp
 llama.cpp, and an exception raised in the middle of a token would leave the cache and our account of it
 apart. So there are three answers to Ctrl-C:
 
-- inside a call into llama.cpp: the flag is set, and llama.cpp itself looks at it (its abort callback);
+- inside a call into llama.cpp: the flag is set, and llama.cpp itself looks at it (its abort callback); where
+  another thread is inside, it is for whoever waits for that thread to set the flag;
 - while a reply is written (`deferred`): the flag is set, and the loop looks at it before each token; a
   second Ctrl-C raises KeyboardInterrupt, in case the loop hangs in something else;
 - anywhere else: KeyboardInterrupt, as always in Python; but for an import, which ends first. One that was
@@ -22,11 +23,17 @@ from types import FrameType
 
 from llmcli.errors import InterruptedByUser
 
-SOON = 0.05
+AGAIN_AFTER = 0.05
 """Seconds after which a Ctrl-C is tried again that came while a module was imported."""
 
 IMPORTING = "<frozen importlib._bootstrap>"
 """The file of the functions that import modules."""
+
+
+class _Here(threading.local):
+    """What is so in the present thread."""
+
+    in_call = False
 
 
 class AbortFlag:
@@ -34,8 +41,17 @@ class AbortFlag:
 
     def __init__(self) -> None:
         self.is_set = False
-        self.in_call = False
+        self._here = _Here()
         self._deferred = False
+
+    @property
+    def in_call(self) -> bool:
+        """Whether the present thread is in a call into llama.cpp, or at our account of it."""
+        return self._here.in_call
+
+    @in_call.setter
+    def in_call(self, value: bool) -> None:
+        self._here.in_call = value
 
     @contextmanager
     def installed(self) -> Iterator[AbortFlag]:
@@ -84,7 +100,7 @@ class AbortFlag:
         if self.in_call or (self._deferred and not self.is_set):
             self.is_set = True
         elif _imports(frame):
-            again = threading.Timer(SOON, os.kill, (os.getpid(), signal.SIGINT))
+            again = threading.Timer(AGAIN_AFTER, os.kill, (os.getpid(), signal.SIGINT))
             again.daemon = True
             again.start()
         else:

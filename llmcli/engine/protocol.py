@@ -246,6 +246,13 @@ class Generator(Protocol):
         """
         ...
 
+    def forget_moved(self) -> None:
+        """Take out of the cache what was moved within it, and what was evaluated behind that.
+
+        What is left knows of nothing but what it follows on. Of what was restored nobody knows, and it goes.
+        """
+        ...
+
     def aside(self) -> AbstractContextManager[None]:
         """Evaluate something else for a while: what is in the cache now is there again at the end.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from llmcli.chat.conversation import Conversation
 from llmcli.chat.refill import Ahead, Refill
 from llmcli.chat.session import Session
 from llmcli.engine.protocol import Progress
-from llmcli.errors import InterruptedByUser, LlmcliError, TemplateError
+from llmcli.errors import InterruptedByUser, LlmcliError
 from llmcli.render.output import Output
 from llmcli.render.reply_writer import ReplyWriter
 from llmcli.render.safe import safe_line
@@ -51,15 +51,18 @@ class Repl:
         return self.session.conversation
 
     def __post_init__(self) -> None:
-        self.refill = Refill(self.conversation.engine)
+        self.refill = Refill(self.conversation.engine, self.conversation.abort)
 
     def run(self) -> None:
         """Read and answer until Ctrl-D or /exit."""
+        abort = self.conversation.abort
         try:
-            with self.conversation.abort.installed():
+            with abort.installed():
                 self._loop()
         finally:
-            self.refill.stop()
+            while self.refill.busy:
+                with suppress(KeyboardInterrupt), abort.installed(), self.progress() as on_wait:
+                    self.refill.stop(on_wait)
 
     def _loop(self) -> None:
         reader = self._input()
@@ -80,7 +83,6 @@ class Repl:
             except EOFError:
                 return
             self.unsent = ""
-            self.refill.stop()  # from here on the engine is ours again
             try:
                 self._handle(text)
             except Leave:
@@ -134,7 +136,7 @@ class Repl:
     def switch(self, reference: str) -> None:
         """Go on with another model."""
         self.load(reference)
-        self.refill = Refill(self.conversation.engine)
+        self.refill = Refill(self.conversation.engine, self.conversation.abort)
 
     def put_back(self, message: str) -> None:
         """Have a message stand at the next prompt, spelled so that Enter sends it again."""
@@ -153,11 +155,13 @@ class Repl:
         """The tokens that /context counts; the line is drawn at every key, and they are counted once."""
         conversation = self.conversation
         messages, window = conversation.messages, conversation.window
-        state = conversation.engine, tuple(messages), window.cut(messages), frozenset(window.pinned)
+        cut, pinned = window.cut(messages), frozenset(window.pinned)
+        kwargs = repr(conversation.template_kwargs)
+        state = conversation.engine, tuple(messages), cut, pinned, kwargs
         if self._counted[0] != state:
             try:
                 used = conversation.tally().used
-            except TemplateError:
+            except LlmcliError:
                 used = len(conversation.engine.cached)
             self._counted = state, used
         return self._counted[1]
@@ -176,6 +180,8 @@ class Repl:
         is_command = text.startswith("/") and not text.startswith("//")
         try:
             with self.conversation.abort.installed():
+                with self.progress() as on_wait:
+                    self.refill.stop(on_wait)  # from here on the engine is ours again
                 if is_command:
                     self.is_editing = False
                     run_command(self, text)

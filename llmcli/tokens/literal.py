@@ -8,8 +8,9 @@ them is tokenized whole, so that the border between template and content changes
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import partial
 
 from llmcli.tokens.tokenizer import SpecialToken, Tokenizer
 
@@ -20,9 +21,10 @@ Encode = Callable[[bytes], Sequence[int]]
 """The ids of a stretch of ordinary text."""
 
 _SPACE = b" \t\n\v\f\r"
-_MOST_REMEMBERED = 4096
-_LONGEST_REMEMBERED = 1 << 18
-"""Bytes: some 60,000 tokens."""
+_MOST_REMEMBERED = 4 << 20
+"""Bytes of texts and ids."""
+_EACH = 250
+"""Bytes that a text and its ids take beside their own."""
 
 
 def encode_parts(
@@ -53,10 +55,37 @@ def encode_parts(
 
 
 def remembering(tokenizer: Tokenizer) -> Encode:
-    """An encoder that tokenizes a stretch of ordinary text once, however often it is asked for."""
-    encode = _ordinary(tokenizer)
-    remembered = lru_cache(_MOST_REMEMBERED)(encode)
-    return lambda text: (remembered if len(text) <= _LONGEST_REMEMBERED else encode)(text)
+    """An encoder that tokenizes a stretch of ordinary text once, however often it is asked for.
+
+    What it was not asked for longest it forgets first, so that the rest takes little memory.
+    """
+    return _Remembering(_ordinary(tokenizer))
+
+
+class _Remembering:
+    """See `remembering`."""
+
+    def __init__(self, encode: Encode) -> None:
+        self._encode = encode
+        self._known: dict[bytes, array[int]] = {}  # what was asked for last comes last
+        self._n_bytes = 0
+
+    def __call__(self, text: bytes) -> Sequence[int]:
+        ids = self._known.pop(text, None)
+        if ids is None:
+            ids = array("i", self._encode(text))
+            if _n_bytes(text, ids) > _MOST_REMEMBERED:
+                return ids
+            self._n_bytes += _n_bytes(text, ids)
+        self._known[text] = ids
+        while self._n_bytes > _MOST_REMEMBERED:
+            oldest = next(iter(self._known))
+            self._n_bytes -= _n_bytes(oldest, self._known.pop(oldest))
+        return ids
+
+
+def _n_bytes(text: bytes, ids: array[int]) -> int:
+    return _EACH + len(text) + len(ids) * ids.itemsize
 
 
 def _ordinary(tokenizer: Tokenizer) -> Encode:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 from dataclasses import replace
+from pathlib import Path
+from signal import SIGINT
+from time import monotonic
 
 import pytest
 
 from llmcli.chat.conversation import Conversation
 from llmcli.chat.refill import Ahead, Refill
 from llmcli.chat.reply import Dropped
+from llmcli.engine.interrupt import AbortFlag
+from llmcli.engine.llama.engine import LlamaEngine
 from llmcli.errors import WindowFullError
+from llmcli.settings.engine import EngineOptions
 from tests.chat.crowding import ASKED, SAMPLING, asked
 from tests.chat.talking import Talk
+from tests.models import make_model
 
 
 class TestLookingAhead:
@@ -28,7 +36,7 @@ class TestLookingAhead:
     def test_a_turn_after_a_cut_costs_what_any_turn_does(self, crowded: Talk, refill: str) -> None:
         """With time enough in between, no turn evaluates more than its own message."""
         conversation = crowded(refill=refill)
-        background = Refill(conversation.engine)
+        background = Refill(conversation.engine, conversation.abort)
         evaluated, cuts = [], 0
         for number in range(30):
             dropped, reply = asked(conversation, f"{number} {ASKED}")
@@ -59,7 +67,7 @@ class TestLookingAhead:
     def test_stopped_in_the_middle(self, crowded: Talk) -> None:
         """What was evaluated stays, and the next turn does the rest: nothing is lost, nothing done twice."""
         conversation = crowded(refill="exact")
-        background = Refill(conversation.engine)
+        background = Refill(conversation.engine, conversation.abort)
         for number in range(40):
             asked(conversation, f"{number} {ASKED}")
             left, ahead = self.ahead(conversation)
@@ -74,6 +82,27 @@ class TestLookingAhead:
         assert list(conversation.engine.cached) == list(ahead.ids[:done])
         _, reply = asked(conversation)
         assert reply.usage.cached_tokens >= done
+
+    def test_ctrl_c_at_one_that_is_waited_for(self, tmp_path: Path) -> None:
+        """Also a step without end ends at once; what was evaluated stays, and the engine is there again."""
+        model = make_model(tmp_path / "wide.gguf", context=32768)
+        abort, stays = AbortFlag(), list(range(200, 300))
+        options = EngineOptions(threads=1, ctx_size=0)
+        with LlamaEngine.load(model, options, abort=abort) as engine, abort.installed():
+            engine.ready([*range(100), *stays])
+            background = Refill(engine, abort)
+            ids = [*[7] * 30000, *stays, 5]
+            background.start(Ahead(ids, may_shift=True))
+            pressed = monotonic() + 0.5
+            threading.Timer(0.5, os.kill, (os.getpid(), SIGINT)).start()
+            with pytest.raises(KeyboardInterrupt):
+                background.stop()
+            assert monotonic() - pressed < 0.5
+            assert not background.busy
+            assert list(engine.cached) == ids[: len(engine.cached)]
+            assert len(engine.cached) < 30000
+            assert not abort.is_set
+            assert engine.ready(ids[:9]) <= 9
 
     def test_what_the_next_turn_refuses_is_left_to_it(self, crowded: Talk) -> None:
         """A conversation that may lose nothing is not touched ahead of time."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,21 @@ class TestWalking:
         reply = done(session.ask("hello"))
         assert b"secret" not in decode(session.conversation.engine.tokenizer, reply.ids)
         assert len(session.tree.nodes) == 6
+
+    @pytest.mark.parametrize("leave", ["new", "clear", "load"])
+    def test_nothing_of_one_conversation_moves_into_another(self, talk: Talk, leave: str) -> None:
+        """Also where something had left the window: but for how all of them begin, the cache is of no use."""
+        text = "the quick brown fox jumps over the lazy dog " * 5
+        session = talk()
+        done(session.ask("hello"))
+        session.new()
+        numbers = count()
+        while not done(session.ask(f"{next(numbers)} {text}")).outside.messages:
+            pass
+        window, messages = session.conversation.window, session.conversation.messages
+        first = window.view(messages, window.cut(messages))[0].content
+        session.load("hello") if leave == "load" else getattr(session, leave)()
+        assert done(session.ask(first)).usage.cached_tokens < 10
 
     def test_a_system_message_stays_the_first(self, talk: Talk) -> None:
         """Whatever is walked; and it comes back with the session."""

@@ -53,6 +53,22 @@ class TestNewTokensInTheMiddle:
             assert told == sorted(told)
             np.testing.assert_allclose(context.logits(), fresh_logits(shallow, wanted), atol=TOLERANCE)
 
+    @pytest.mark.parametrize("kept", [0, 30])
+    def test_what_was_moved_can_be_forgotten(self, shallow: LlamaModel, kept: int) -> None:
+        """What stands before it stays; without anything moved, all does."""
+        wanted = [*OLD[:kept], *OLD[200:], 5]
+        with LlamaContext(shallow, ONE_THREAD) as context:
+            context.ready(OLD)
+            context.forget_moved()
+            assert list(context.cached) == OLD
+            context.ready(wanted, may_shift=True)
+            context.ready([*wanted, 6, 7])
+            context.forget_moved()
+            assert list(context.cached) == wanted[:kept]
+            assert context.ready([*wanted, 8]) == len(wanted) + 1 - kept
+            context.forget_moved()
+            assert list(context.cached) == [*wanted, 8]
+
     def test_an_interrupt_leaves_a_beginning(self, shallow: LlamaModel) -> None:
         """What was aside is gone then, and the next prompt is evaluated from there."""
         wanted = [*OLD[:30], *NEW, *OLD[100:], 5]

@@ -145,9 +145,9 @@ class TestThink:
         before = used(terminal)
         assert "think hide" in says(terminal, "/think hide")
         assert says(terminal, "a") == "yes!"
-        assert "think off" in says(terminal, "/think off")
         hidden = used(terminal) - before
         before = used(terminal)
+        assert "think off" in says(terminal, "/think off")
         says(terminal, "a")
         assert used(terminal) - before > hidden + 20
         assert re.search(r"^  think +off$", says(terminal, "/show"), re.M)

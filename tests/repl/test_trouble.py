@@ -15,6 +15,7 @@ from tests.cli.terminal import (
     CTRL_D,
     Terminal,
 )
+from tests.models import CHATML
 from tests.repl.screen import YES, Open, at_prompt, prompts, says, user_messages
 
 
@@ -79,6 +80,28 @@ class TestTrouble:
         terminal.waits(lambda: prompts(terminal) == 3 and at_prompt(terminal), "an empty prompt")
         assert says(terminal, "hello") == "yes!"
         assert user_messages(terminal) == ["hello"]
+
+    def test_ctrl_c_while_a_cut_is_evaluated(self, chat: Open, wide_model: Path, llmcli: Program) -> None:
+        """A message sent meanwhile waits for that, and is at the prompt again; so it is the next time."""
+        for name, n_words in ("first", 5_000), ("second", 2_200):
+            (llmcli.home / f"{name}.txt").write_text(name + " the dog" * n_words)
+        # What is new after the cut is as long as what has left, and stands before what stays.
+        lead = "{% if 'first' not in messages[0].content %}{{ ' the' * 8000 }}{% endif %}"
+        (llmcli.home / "lead.jinja").write_text(lead + CHATML)
+        terminal = chat("-m", wide_model, "-c", "16384", "-n", "8", "--chat-template", "lead.jinja")
+        for name in ("first", "second"):
+            says(terminal, f"/file {name}.txt")
+            says(terminal, "hello")
+        assert "dropped turn 1" in terminal.shown
+        for text, notice in ("and now?", "nothing was changed"), ("", "stopped before anything was said"):
+            terminal.line(text)
+            terminal.sees("reading the prompt")
+            pressed = time.monotonic()
+            terminal.interrupt()
+            terminal.sees(notice)
+            assert time.monotonic() - pressed < 0.5
+            terminal.waits(lambda: at_prompt(terminal), "the prompt")
+        assert terminal.shown.count(">>> and now?") == 3
 
     def test_a_message_that_does_not_fit(self, chat: Open) -> None:
         """An error with the figures; the text is at the prompt again, and the conversation is usable."""

@@ -256,6 +256,20 @@ class TestAFullDisk:
         leave(terminal)
         assert user_messages(chat("--continue")) == ["one", "two"]
 
+    def test_a_pin_that_can_t_be_saved(self, chat: Open) -> None:
+        """It holds, and that it is not saved is said; it is saved with the next message."""
+        terminal = chat("--session", "notes")
+        reply(terminal, "one")
+        self.limit(terminal, 1)
+        shown = says(terminal, "/pin 0")
+        assert "notice: the window is not saved yet: " in shown
+        assert "message 0 is pinned" in shown
+        assert "error: " not in shown
+        self.limit(terminal, resource.RLIM_INFINITY)
+        reply(terminal, "two")
+        leave(terminal)
+        assert "one  (pinned)" in says(chat("--continue"), "/context")
+
     def test_a_reply_that_can_t_be_saved(self, llmcli: Program, wide_model: Path, chat: Open) -> None:
         """It goes on, is said at its end, and is saved with the next message."""
         terminal = chat("-m", wide_model, "-c", "0", "--session", "notes", "--grammar", r'root ::= "x" root')

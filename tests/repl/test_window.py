@@ -11,6 +11,7 @@ import pytest
 
 from tests.cli.program import Program
 from tests.cli.terminal import Terminal
+from tests.models import CHATML
 from tests.repl.screen import Open, at_prompt, says, used
 
 LETTERS = ("--grammar", "root ::= [a-z ]+", "--logit-bias", "482-inf", "--logit-bias", "480-inf", "-n", "8")
@@ -78,6 +79,18 @@ def test_an_empty_window(chat: Open) -> None:
     shown = says(terminal, "/context")
     assert re.search(r"0 user +outside  hello\n +1 assistant +outside  ", shown)
     assert "the window holds 0 of 256 tokens" in shown
+
+
+def test_the_line_below_the_prompt_follows_think(chat: Open, llmcli: Program) -> None:
+    """What the template writes without thinking is counted at once."""
+    path = llmcli.home / "thinks.jinja"
+    path.write_text("{% if enable_thinking is false %}Do not think about it.{% endif %}" + CHATML)
+    terminal = chat("--chat-template", path)
+    says(terminal, "hello")
+    before = used(terminal)
+    says(terminal, "/think off")
+    assert used(terminal) > before
+    assert f"the window holds {used(terminal)} of" in says(terminal, "/context")
 
 
 def test_pin(chat: Open) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,6 +22,18 @@ plain = st.text("ab \n.é한漢🦙0", max_size=12)
 def control_ids(tokenizer: Tokenizer, ids: list[int]) -> list[int]:
     """Control tokens other than the unknown one, which ordinary text may become."""
     return [i for i in ids if tokenizer.is_special(i) and tokenizer.piece(i) not in UNKNOWN]
+
+
+def test_what_is_remembered_is_bounded(vocabularies: Vocabularies) -> None:
+    """However many long texts come: it is what they take together that counts."""
+    encode = remembering(vocabularies["tiny"])
+    tracemalloc.start()
+    try:
+        for number in range(60):
+            encode(b"%d the quick brown fox" % number * 4000)
+        assert tracemalloc.get_traced_memory()[0] < 6 << 20
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -13,7 +13,7 @@ from typing import Any
 from llmcli.engine.llama.library import lib
 
 PROMPT = 0
-"""The sequence that is evaluated."""
+"""The sequence that is evaluated: what the context's `cached` lists."""
 
 
 class Aside:

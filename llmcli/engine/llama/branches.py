@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from llmcli.engine.llama.aside import PROMPT
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.library import lib
 from llmcli.errors import EngineError, WindowFullError
@@ -18,9 +19,6 @@ from llmcli.errors import EngineError, WindowFullError
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-PROMPT = 0
-"""The sequence that holds the prompt: what the context's `cached` lists."""
 
 
 class LlamaBranches:

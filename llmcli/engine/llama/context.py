@@ -5,17 +5,18 @@ from __future__ import annotations
 import ctypes
 import time
 from collections.abc import Iterator, Sequence
+from math import inf
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.adapters import apply_adapters
-from llmcli.engine.llama.aside import Aside
+from llmcli.engine.llama.aside import PROMPT, Aside
 from llmcli.engine.llama.library import lib, log
 from llmcli.engine.llama.memory import can_shift, can_step_back
 from llmcli.engine.llama.model import LlamaModel
 from llmcli.engine.llama.new_context import new_context, rows_at_once
-from llmcli.engine.llama.watch import Watch
+from llmcli.engine.llama.watch import SLOW, Watch
 from llmcli.engine.plan import Plan, plan
 from llmcli.engine.protocol import Progress
 from llmcli.errors import EngineError, UsageError, WindowFullError
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
 
 DECODED, NO_ROOM, ABORTED = 0, 1, 2
 """What llama_decode returns; anything below zero is a failure."""
-
-SLOW = 0.05
-"""Seconds after which a call into llama.cpp has to be one that Ctrl-C can end in the middle."""
 
 
 class LlamaContext:
@@ -53,6 +51,7 @@ class LlamaContext:
         self.abort = abort or AbortFlag()
         """Who hears of Ctrl-C."""
         self._cached: list[int] = []
+        self._moved_at = inf  # where what was moved within the cache begins
         self._has_logits = False
         self.n_evaluated = 0
         """How many tokens were evaluated in all."""
@@ -67,8 +66,9 @@ class LlamaContext:
         """How many threads evaluate a prompt."""
         self.can_shift = can_shift(model.pointer, self.memory)
         """Whether what stands further back in the cache can be moved, and put aside."""
-        self.beside = Aside(self.memory, lib.llama_n_seq_max(self._pointer) - 1)
-        self.n_sequences: int = lib.llama_n_seq_max(self._pointer) - self.can_shift
+        n_sequences = lib.llama_n_seq_max(self._pointer)
+        self.aside = Aside(self.memory, n_sequences - 1) if self.can_shift else None
+        self.n_sequences: int = n_sequences - (1 if self.aside else 0)
         """How many branches there can be, the one that `cached` speaks of among them."""
         self.n_vocab = model.vocabulary.n_tokens
         self._n_batch: int = lib.llama_n_batch(self._pointer)
@@ -78,7 +78,6 @@ class LlamaContext:
         self._batch = lib.llama_batch_get_one(self._tokens, 1)
         self._every_row = (ctypes.c_int8 * self.block)(*[1] * self.block)
         self._watch = Watch(self.abort)
-        self._is_slow = True
         with self.abort.calling():
             apply_adapters(options.lora, model.pointer, self._pointer, self._adapters)
         if self.abort.is_set:
@@ -120,13 +119,13 @@ class LlamaContext:
                     if on_progress:
                         on_progress(steps.fed(at) / n_fed)
                     self._append(pointer, wanted[at : min(at + step, start)])
-                if start < end:
+                if self.aside and start < end:
                     with self.abort.calling():
-                        self.beside.give_back(start, end)
+                        self.aside.give_back(start, end)
                         self._cached += wanted[start:end]
         finally:
-            if steps.moved:
-                self.beside.clear()
+            if self.aside and steps.moved:
+                self.aside.clear()
         if on_progress:
             on_progress(1.0)
         return n_fed
@@ -170,22 +169,11 @@ class LlamaContext:
 
         It dies at the next evaluation. Raises EngineError where nothing was evaluated.
         """
-        import numpy as np
-
-        pointer = self.pointer_with_logits()
-        address = lib.llama_get_logits_ith(pointer, -1)
-        view = np.ctypeslib.as_array(address, shape=(self.n_vocab,))
-        view.flags.writeable = False
-        return view
+        return _view(lib.llama_get_logits_ith(self.pointer_with_logits(), -1), (self.n_vocab,))
 
     def all_logits(self, n_rows: int) -> NDArray[np.float32]:
         """The logits that the last evaluation left, shape (n_rows, n_vocab): a view as of `logits`."""
-        import numpy as np
-
-        address = lib.llama_get_logits(self.pointer)
-        view = np.ctypeslib.as_array(address, shape=(n_rows, self.n_vocab))
-        view.flags.writeable = False
-        return view
+        return _view(lib.llama_get_logits(self.pointer), (n_rows, self.n_vocab))
 
     def pointer_with_logits(self) -> int:
         """The C context, for a sampler. Raises EngineError where there are no logits to sample from."""
@@ -244,8 +232,9 @@ class LlamaContext:
         with self.abort.calling():
             is_there = can_step_back(self._model.pointer, self.memory, len(self._cached), steps.kept)
             if is_there and all(self._cut(start, end) for start, end in reversed(steps.cuts)):
-                if steps.moved:
-                    self.beside.take(steps.kept, steps.moved)
+                if self.aside and steps.moved:
+                    self.aside.take(steps.kept, steps.moved)
+                    self._moved_at = min(self._moved_at, steps.kept)
                     del self._cached[steps.kept :]
                 return steps
             self._clear()
@@ -262,16 +251,20 @@ class LlamaContext:
 
     def _cut(self, start: int, end: int) -> bool:
         """Take [start, end) out of the cache and move up what follows; False where the model can't."""
-        if not lib.llama_memory_seq_rm(self.memory, 0, start, end):
+        if not lib.llama_memory_seq_rm(self.memory, PROMPT, start, end):
             return False
         if end < len(self._cached):
-            lib.llama_memory_seq_add(self.memory, 0, end, -1, start - end)
+            lib.llama_memory_seq_add(self.memory, PROMPT, end, -1, start - end)
+            self._moved_at = min(self._moved_at, start)
+        elif start <= self._moved_at:
+            self._moved_at = inf
         del self._cached[start:end]
         return True
 
     def _clear(self) -> None:
         lib.llama_memory_clear(self.memory, True)
         self._cached.clear()
+        self._moved_at = inf
 
     def hold(self, ids: Sequence[int]) -> None:
         """Take note that the cache was filled with `ids` from outside; without any, empty it."""
@@ -279,6 +272,14 @@ class LlamaContext:
             self._clear()
         self._cached[:] = ids
         self._has_logits = False
+        self._moved_at = 0 if ids else inf  # nobody knows
+
+    def forget_moved(self) -> None:
+        """Take out of the cache what was moved within it, and what was evaluated behind that."""
+        if self._moved_at < len(self._cached):
+            self._has_logits = False
+            with self.abort.calling():
+                self._cut(int(self._moved_at), len(self._cached))
 
     def evaluate(self, batch: Any, n_tokens: int) -> None:
         """Evaluate a batch of other sequences than the one that `cached` speaks of; errors as `ready`.
@@ -293,14 +294,14 @@ class LlamaContext:
         batch.n_tokens = n_tokens
         self._has_logits = False
         abort = self.abort
-        self._watch.keep(pointer, n_tokens > 1 or self._is_slow)
+        self._watch.keep(pointer, n_tokens)
         started = time.perf_counter()
         # Up to the end of the block a Ctrl-C only sets the flag: the cache and our account of it stay one.
         abort.in_call = True
         try:
             status = lib.llama_decode(pointer, batch)
             if status == DECODED:
-                self._is_slow = time.perf_counter() - started > SLOW
+                self._watch.is_slow = time.perf_counter() - started > SLOW
                 self._cached.extend(ids)
                 self._has_logits = bool(ids)
                 self.n_evaluated += n_tokens
@@ -316,5 +317,13 @@ class LlamaContext:
         raise EngineError(f"llama.cpp could not evaluate {n_tokens} tokens: {log.reason() or status}")
 
     def _cut_tail(self, length: int) -> None:
-        if not lib.llama_memory_seq_rm(self.memory, 0, length, -1):
+        if not lib.llama_memory_seq_rm(self.memory, PROMPT, length, -1):
             self._clear()
+
+
+def _view(address: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    import numpy as np
+
+    view = np.ctypeslib.as_array(address, shape=shape)
+    view.flags.writeable = False
+    return view

@@ -85,6 +85,10 @@ class LlamaEngine:
         """See LlamaContext.ready."""
         return self.context.ready(wanted, may_shift=may_shift, on_progress=on_progress)
 
+    def forget_moved(self) -> None:
+        """See LlamaContext.forget_moved."""
+        self.context.forget_moved()
+
     def feed(self, token_id: int) -> None:
         """See LlamaContext.feed."""
         self.context.feed(token_id)
@@ -117,15 +121,16 @@ class LlamaEngine:
     @contextmanager
     def aside(self) -> Iterator[None]:
         """What is in the cache now is there again when the block is left; see the protocol `Generator`."""
-        if not self.can_shift:
+        aside = self.context.aside
+        if aside is None:
             raise EngineError("nothing in this model's cache can be put aside")
         cached = list(self.cached)
-        self.context.beside.copy()
+        aside.copy()
         try:
             yield
         finally:
             with self.context.abort.calling():
-                self.context.hold(cached if self.context.beside.restore(len(cached)) else ())
+                self.context.hold(cached if aside.restore(len(cached)) else ())
 
     @property
     def state_version(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from llmcli.engine.llama.aside import PROMPT
 from llmcli.engine.llama.library import lib
 
 
@@ -26,7 +27,7 @@ def can_step_back(model: int, memory: Any, n_cached: int, kept: int) -> bool:
     window = sliding_window(model)
     if not window or kept >= n_cached:
         return True
-    oldest: int = lib.llama_memory_seq_pos_min(memory, 0)
+    oldest: int = lib.llama_memory_seq_pos_min(memory, PROMPT)
     return oldest <= max(0, kept - window)
 
 

@@ -10,11 +10,10 @@ import ctypes
 from collections.abc import Sequence
 from pathlib import Path
 
+from llmcli.engine.llama.aside import PROMPT
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.library import lib, log
 from llmcli.errors import EngineError
-
-_SEQUENCE = 0
 
 
 def state_version() -> str:
@@ -31,10 +30,10 @@ def state_version() -> str:
 def saved_state(context: LlamaContext) -> memoryview:
     """What the cache holds, as bytes. Raises EngineError where llama.cpp can't give it."""
     pointer = context.pointer
-    size: int = lib.llama_state_seq_get_size(pointer, _SEQUENCE)
+    size: int = lib.llama_state_seq_get_size(pointer, PROMPT)
     buffer = (ctypes.c_uint8 * size)()
     with context.abort.calling():
-        written = lib.llama_state_seq_get_data(pointer, buffer, size, _SEQUENCE)
+        written = lib.llama_state_seq_get_data(pointer, buffer, size, PROMPT)
     if not size or written != size:
         raise EngineError(f"llama.cpp could not save the cache: {log.reason() or written}")
     return memoryview(buffer).cast("B")
@@ -52,8 +51,8 @@ def restore_state(context: LlamaContext, ids: Sequence[int], state: memoryview) 
     buffer = (ctypes.c_uint8 * len(state)).from_buffer(state)
     with context.abort.calling():
         context.hold(())
-        read = lib.llama_state_seq_set_data(context.pointer, buffer, len(state), _SEQUENCE)
-        last = lib.llama_memory_seq_pos_max(context.memory, _SEQUENCE)
+        read = lib.llama_state_seq_set_data(context.pointer, buffer, len(state), PROMPT)
+        last = lib.llama_memory_seq_pos_max(context.memory, PROMPT)
         fits = bool(read == len(state) and last == len(ids) - 1)
         context.hold(ids if fits else ())
     return fits

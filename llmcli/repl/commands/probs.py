@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmcli.errors import UsageError
+from llmcli.repl.commands.arguments import counted
 from llmcli.repl.commands.registry import slash
 from llmcli.repl.probabilities import last_written, score_written, with_another
 
@@ -19,11 +20,10 @@ LISTED = 10
     "/probs [N [RANK]]", "show the last reply's probabilities, the choices at token N, or take one of them"
 )
 def _probs(repl: Repl, argument: str) -> None:
-    try:
-        numbers = [*map(int, argument.split()), 0, 0]
-        n, rank = numbers[:2] if len(numbers) <= 4 else numbers
-    except ValueError:
-        raise UsageError("usage: /probs [N [RANK]]", hint="/probs shows the numbers") from None
+    words = argument.split()
+    if len(words) > 2 or -1 in map(counted, words):
+        raise UsageError("usage: /probs [N [RANK]]", hint="/probs shows the numbers")
+    n, rank = (counted(word) for word in [*words, "0", "0"][:2])
     from llmcli.render.reply_probs import alternatives_table, reply_table
 
     written = last_written(repl.conversation, repl.view.last)

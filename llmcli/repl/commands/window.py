@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from llmcli.errors import UsageError
+from llmcli.errors import StoreError, UsageError
 from llmcli.render.safe import safe_line
 from llmcli.render.window import message_line, tally_line
 from llmcli.repl.commands.arguments import counted
@@ -36,7 +36,7 @@ def _pin(repl: Repl, argument: str) -> None:
     if not 0 <= number < len(repl.conversation.messages):
         raise UsageError("usage: /pin NUMBER", hint="the number of a message, as /context lists them")
     pinned = repl.conversation.pin(number)
-    repl.session.keep_window()
+    _keep_window(repl)
     repl.output.note(f"message {number} {'is pinned' if pinned else 'may leave the window'}")
 
 
@@ -48,10 +48,18 @@ def _compact(repl: Repl, argument: str) -> None:
     if argument == "undo":
         if not conversation.window.take_back(conversation.messages):
             raise UsageError("nothing has left the window")
-        repl.session.keep_window()
+        _keep_window(repl)
         repl.output.note("what left last is in the window again")
         return
     with repl.progress() as on_prefill:
         for notice in conversation.compact(on_prefill=on_prefill):
             repl.view.show(notice)
-    repl.session.keep_window()
+    _keep_window(repl)
+
+
+def _keep_window(repl: Repl) -> None:
+    """Have the changed window on disk; it holds all the same where that fails."""
+    try:
+        repl.session.keep_window()
+    except StoreError as error:
+        repl.output.note(f"notice: the window is not saved yet: {error.message}")
