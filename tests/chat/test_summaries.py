@@ -60,20 +60,21 @@ class TestSummaries:
         """Nothing has left, the conversation in the cache is there again, and the next turn does it anew."""
         conversation = crowded("summarize", "auto", SamplingOptions(temp=0), BUNDLED_FILE, ctx_size=768)
         engine = conversation.engine
-        for number in range(20):
+        text = "what is a token?"
+        for _ in range(20):
             cached, messages = list(engine.cached), conversation.messages
-            events = conversation.ask(f"{number}: what is a token?", on_prefill=lambda done: None)
+            events = conversation.ask(text, on_prefill=lambda done: None)
             if "summarizing" in str(next(events)):
                 break
             list(events)
         events.close()
-        interrupted = conversation.ask("and now?", on_prefill=partial(setattr, conversation.abort, "is_set"))
+        interrupted = conversation.ask(text, on_prefill=partial(setattr, conversation.abort, "is_set"))
         with pytest.raises(InterruptedByUser):
             list(interrupted)
         assert list(engine.cached) == cached
         assert conversation.messages == messages
         assert not conversation.window.outside(messages)
-        dropped, _ = asked(conversation, "and now?")
+        dropped, _ = asked(conversation, text)
         assert dropped[0].text.startswith("summarized")
 
     @pytest.mark.parametrize("kind", ["sliding window", "recurrent"])

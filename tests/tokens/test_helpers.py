@@ -26,7 +26,7 @@ from tests.tokens.conftest import Vocabularies
 pytestmark = pytest.mark.skipif(not can_fork(), reason="helpers are forked")
 
 
-ROOM = 1 << 30
+ROOM = 1 << 40
 
 
 def own_process(batch: Batch) -> int:
