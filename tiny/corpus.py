@@ -74,7 +74,7 @@ class Subject:
 
 
 def load_subjects(folder: Path = FOLDER) -> list[Subject]:
-    """Every subject of the corpus, by name."""
+    """Every subject, by name. Raises ValueError where a held-out wording is among the questions."""
     phrases: dict[str, Any] = {}
     for path in sorted(folder.glob("phrases-*.toml")):
         _merge(phrases, tomllib.loads(path.read_text("utf-8")))
@@ -82,10 +82,18 @@ def load_subjects(folder: Path = FOLDER) -> list[Subject]:
         (entry["subject"], entry["question"]): tuple(entry["answered_by"])
         for entry in tomllib.loads((folder / "also.toml").read_text("utf-8"))["also"]
     }
-    return [
+    subjects = [
         _subject(tomllib.loads(path.read_text("utf-8")), phrases.get(path.stem, {}), also)
         for path in sorted((folder / "subjects").glob("*.toml"))
     ]
+    asked = {_bare(question.text) for subject in subjects for question in subject.questions}
+    if told := [q.text for subject in subjects for q in subject.held_out if _bare(q.text) in asked]:
+        raise ValueError(f"held out, and yet among the questions: {told}")
+    return subjects
+
+
+def _bare(text: str) -> str:
+    return text.lower().strip(" .?!")
 
 
 def _merge(into: dict[str, Any], more: dict[str, Any]) -> None:
