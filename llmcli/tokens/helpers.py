@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from llmcli.errors import EngineError, LlmcliError
 from llmcli.tokens.batch import Batch
@@ -39,6 +39,8 @@ LEAST_GROWTH = 12 << 20
 """What a helper may remember: with less there are fewer helpers."""
 LEAP = 24 << 20
 """How far it may grow at once: its tables double."""
+AT_ONCE = 2
+"""Batches that a helper has been given: it goes on while the answer to the first one is taken up."""
 PATIENCE = 0.1
 """Seconds that helpers have to end by themselves."""
 GROWN = 75
@@ -83,7 +85,7 @@ class Helpers(Generic[Answer]):
             theirs.close()
         self._starting = threading.Lock()
         self._n: int | None = None
-        self._free: SimpleQueue[Connection] = SimpleQueue()
+        self._free: SimpleQueue[_Line] = SimpleQueue()
         # Before multiprocessing's own, which waits for the nursery.
         atexit.register(self.close)
 
@@ -94,17 +96,16 @@ class Helpers(Generic[Answer]):
         """
         if not self._count():
             return None
-        pipe = self._free.get()
+        line = self._free.get()
         try:
-            pipe.send(batch)
-            answer = pipe.recv()
+            answer = line.ask(batch)
         except (EOFError, OSError):
             raise EngineError(
                 "a process that was tokenizing has come to an end",
                 hint="is there memory left? --no-parse-special or smaller files may show which text it was",
             ) from None
         finally:
-            self._free.put(pipe)
+            self._free.put(line)
         if isinstance(answer, BaseException):
             raise answer
         found: Answer = answer
@@ -127,9 +128,33 @@ class Helpers(Generic[Answer]):
                     self._n = int(self._number.recv())
                 except (EOFError, OSError):
                     self._n = 0
-                for pipe in self._pipes[: self._n]:
-                    self._free.put(pipe)
+                for line in [_Line(pipe) for pipe in self._pipes[: self._n]] * AT_ONCE:
+                    self._free.put(line)
             return self._n
+
+
+class _Line:
+    """The way to a helper and back. Several threads may ask at once: the answers come in the same order."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+        self._sending, self._answers = threading.Lock(), threading.Condition()
+        self._n_sent = self._n_answered = 0
+
+    def ask(self, batch: Batch) -> Any:
+        """What comes back. Raises OSError or EOFError where there is no helper any more."""
+        with self._sending:
+            self._pipe.send(batch)
+            number = self._n_sent
+            self._n_sent += 1
+        with self._answers:
+            self._answers.wait_for(lambda: self._n_answered == number)
+        try:
+            return self._pipe.recv()
+        finally:
+            with self._answers:
+                self._n_answered += 1
+                self._answers.notify_all()
 
 
 def _nursery(
