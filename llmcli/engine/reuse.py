@@ -12,7 +12,7 @@ it can be moved up within the cache.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import accumulate
 
@@ -58,7 +58,7 @@ class Cached:
 
     def _realigned(self, at: int, fresh: Sequence[int]) -> Iterator[int]:
         """`fresh`, with the ids of the cache in the runs of stretches that it has from `at` on."""
-        old, new = self._stretches, _Stretches(fresh, self._tokenizer)
+        old, new = self._stretches, _Stretches(fresh, self._tokenizer, _as_it_is)
         reach, i = bisect_left(old.starts, at), 0
         while i < len(new.keys):
             place, n = old.longest_run(new.keys, i, reach)
@@ -72,7 +72,11 @@ class Cached:
 
     @cached_property
     def _stretches(self) -> _Stretches:
-        return _Stretches(self._ids, self._tokenizer)
+        return _Stretches(self._ids, self._tokenizer, _as_it_reads)
+
+
+Key = int | str | bytes
+"""What a stretch says: a special token's id, or text; bytes that are no text are the same as nothing else."""
 
 
 class _Stretches:
@@ -82,18 +86,18 @@ class _Stretches:
     [starts[i], starts[i + 1]).
     """
 
-    def __init__(self, ids: Sequence[int], tokenizer: Tokenizer) -> None:
+    def __init__(self, ids: Sequence[int], tokenizer: Tokenizer, key_of: Callable[[bytes], Key]) -> None:
         self.ids = ids
-        self.starts, self.keys = [0], list[int | str]()
-        self._places: dict[int | str, list[int]] = {}
+        self.starts, self.keys = [0], list[Key]()
+        self._places: dict[Key, list[int]] = {}
         while (start := self.starts[-1]) < len(ids):
             end = _stretch_end(ids, start, tokenizer)
-            key = _text(ids[start:end], tokenizer) if end > start else ids[start]
+            key = key_of(_said(ids[start:end], tokenizer)) if end > start else ids[start]
             self._places.setdefault(key, []).append(len(self.keys))
             self.keys.append(key)
             self.starts.append(max(end, start + 1))
 
-    def longest_run(self, keys: Sequence[int | str], begin: int, reach: int) -> tuple[int, int]:
+    def longest_run(self, keys: Sequence[Key], begin: int, reach: int) -> tuple[int, int]:
         """Where, from the stretch `reach` on, most of what `keys` have from `begin` on stands; and how many.
 
         So a reply given twice, and spelled in two ways, is found where what follows on it is the same, too.
@@ -109,9 +113,22 @@ class _Stretches:
         return best, longest
 
 
-def _text(stretch: Sequence[int], tokenizer: Tokenizer) -> str:
+def _said(stretch: Sequence[int], tokenizer: Tokenizer) -> bytes:
     text = b"".join(map(tokenizer.piece, stretch))
-    return (text.removeprefix(b" ") if tokenizer.adds_space_prefix else text).decode("utf-8", "replace")
+    return text.removeprefix(b" ") if tokenizer.adds_space_prefix else text
+
+
+def _as_it_reads(said: bytes) -> Key:
+    """What was kept of it: U+FFFD in the place of bytes that are no UTF-8."""
+    return said.decode("utf-8", "replace")
+
+
+def _as_it_is(said: bytes) -> Key:
+    """What is wanted, which may begin within a character."""
+    try:
+        return said.decode()
+    except UnicodeDecodeError:
+        return said
 
 
 def _stretch_end(ids: Sequence[int], start: int, tokenizer: Tokenizer) -> int:

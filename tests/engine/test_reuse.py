@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from llmcli.engine.llama.model import LlamaModel
@@ -122,6 +122,7 @@ def test_the_tokenizers_own_space_is_left_out_of_account(spm: LlamaVocabulary) -
 
 
 @settings(max_examples=300, deadline=None)
+@example([0, 0, 126, 480, 95], [0, 0, 126, 94])  # two second halves of characters, which both read U+FFFD
 @given(any_ids, any_ids)
 def test_says_what_fresh_says(tiny: LlamaVocabulary, cached: list[int], fresh: list[int]) -> None:
     """Whatever is cached: the same text, the same special tokens, and no less of the cache than before."""
