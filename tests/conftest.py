@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+import llmcli
 from llmcli.engine.llama.engine import LlamaEngine
 from llmcli.settings.engine import EngineOptions
 from tests.models import make_model
 
 SHARED = Path(os.environ.get("LLMCLI_TEST_DATA") or Path(__file__).parents[2] / "shared")
 """Real models and vocabularies, which are no part of the project."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled() -> None:
+    """The program is compiled before any test: on a disk without room Python would leave half a .pyc behind."""
+    compileall.compile_dir(Path(llmcli.__file__).parent, quiet=2)
 
 
 @pytest.fixture(scope="session")
