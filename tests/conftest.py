@@ -20,7 +20,7 @@ SHARED = Path(os.environ.get("LLMCLI_TEST_DATA") or Path(__file__).parents[2] / 
 
 @pytest.fixture(scope="session", autouse=True)
 def compiled() -> None:
-    """The program is compiled before any test: on a disk without room Python would leave half a .pyc behind."""
+    """The program is compiled before any test: on a full disk Python would leave half a .pyc behind."""
     compileall.compile_dir(Path(llmcli.__file__).parent, quiet=2)
 
 

@@ -162,6 +162,11 @@ class Conversation:
         self.engine.forget_moved()
         self._fitting.held = self.window.cut(self.messages)
 
+    def stepped_back(self) -> None:
+        """The messages are others: where that undoes a cut, nothing is left of what was moved for it."""
+        if self.window.cut(self.messages) != self._fitting.held:
+            self.begin_anew()
+
     def resume(self, ids: Sequence[int]) -> None:
         """Go on where an earlier process stopped, whose last turn left `ids` in the cache."""
         self._known, self._fitting.held = ids, Cut()

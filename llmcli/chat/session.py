@@ -241,6 +241,7 @@ class Session:
     def _move(self, tree: Tree) -> None:
         self._keep(tree)
         self._go_on_with(tree)
+        self.conversation.stepped_back()
 
     def _keep(self, tree: Tree, saved: Saved | None = None) -> None:
         """Bring `tree` to disk, then make it the session's; errors leave everything as it was."""

@@ -162,7 +162,7 @@ class TestWalking:
         assert b"secret" not in decode(session.conversation.engine.tokenizer, reply.ids)
         assert len(session.tree.nodes) == 6
 
-    @pytest.mark.parametrize("leave", ["new", "clear", "load"])
+    @pytest.mark.parametrize("leave", ["new", "clear", "load", "undo"])
     def test_nothing_of_one_conversation_moves_into_another(self, talk: Talk, leave: str) -> None:
         """Also where something had left the window: but for how all of them begin, the cache is of no use."""
         text = "the quick brown fox jumps over the lazy dog " * 5
@@ -175,6 +175,8 @@ class TestWalking:
         window, messages = session.conversation.window, session.conversation.messages
         first = window.view(messages, window.cut(messages))[0].content
         session.load("hello") if leave == "load" else getattr(session, leave)()
+        while leave == "undo" and session.conversation.messages:
+            session.undo()
         assert done(session.ask(first)).usage.cached_tokens < 10
 
     def test_a_system_message_stays_the_first(self, talk: Talk) -> None:
