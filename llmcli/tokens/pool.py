@@ -67,5 +67,6 @@ def in_order(work: Callable[[Job], Result], jobs: Iterable[Job | None], workers:
         for _ in threads:
             tasks.put(None)
         # Those with nothing to do are gone at once; who left in the middle does not wait for the others.
-        for thread in threads:
+        # One that Ctrl-C has kept from starting can't be waited for.
+        for thread in filter(threading.Thread.is_alive, threads):
             thread.join(PATIENCE)
