@@ -17,6 +17,7 @@ from llmcli.gguf.header import Array, Header
 from llmcli.tokens.backend import Backend
 from llmcli.tokens.definition import definition, is_byte_level
 from llmcli.tokens.kept import kept
+from llmcli.tokens.memory import is_bounded
 
 WORTH_BUILDING = 1 << 20
 """Bytes of input from which building it pays, for a vocabulary of 32,000 tokens."""
@@ -60,7 +61,9 @@ class Ahead:
         """Begin, as soon as the file's header has been read, where its vocabulary is one over bytes."""
         tokens = header.metadata.get("tokenizer.ggml.tokens")
         n_tokens = tokens.length if isinstance(tokens, Array) else 0
-        if may_remember(header) and self._n_bytes >= worth_building(n_tokens):
+        pays = self._n_bytes >= worth_building(n_tokens)
+        # Where there is no memory left gigatoken aborts: in a helper that costs no more than the helper.
+        if pays and may_remember(header) and not is_bounded():
             self._building = Future()
             args = (header, self._building)
             threading.Thread(target=self._build, args=args, name="gigatoken", daemon=True).start()

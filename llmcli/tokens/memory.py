@@ -26,6 +26,15 @@ def resident() -> int | None:
     return pages * resource.getpagesize()
 
 
+def is_bounded() -> bool:
+    """Whether the process's address space is (`ulimit -v`): what finds no room in it may end the process."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return False
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+
+
 def give_back() -> None:
     """Have the C library return freed memory to the system, where it can: glibc keeps it for later."""
     if exists(_STATM):

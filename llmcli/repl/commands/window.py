@@ -48,6 +48,7 @@ def _compact(repl: Repl, argument: str) -> None:
     if argument == "undo":
         if not conversation.window.take_back(conversation.messages):
             raise UsageError("nothing has left the window")
+        conversation.stepped_back()
         _keep_window(repl)
         repl.output.note("what left last is in the window again")
         return
