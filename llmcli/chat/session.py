@@ -25,8 +25,9 @@ from llmcli.chat.growing import Growing
 from llmcli.chat.messages import ASSISTANT, SYSTEM, USER, Message
 from llmcli.chat.names import checked_name, name_from
 from llmcli.chat.reply import Event, Generated, Notice, Reply
+from llmcli.chat.saved import Saved
 from llmcli.chat.snapshot import Snapshots
-from llmcli.chat.store import Saved, Store
+from llmcli.chat.store import Store
 from llmcli.chat.template import ChatTemplate
 from llmcli.chat.tree import ROOT, Made, Tip, Tree
 from llmcli.engine.protocol import Generator, Progress

@@ -9,38 +9,21 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any
 
 from llmcli.chat.lock import Locks
-from llmcli.chat.messages import USER, Message
-from llmcli.chat.schema import connect
+from llmcli.chat.messages import USER
+from llmcli.chat.saved import Saved, read_head, read_whole
+from llmcli.chat.schema import connect, transaction
 from llmcli.chat.search import Found, forget, search
-from llmcli.chat.tree import MAIN, ROOT, Made, Node, Tree, is_whole
+from llmcli.chat.tree import MAIN, ROOT, Node, Tree
 from llmcli.errors import StoreError, UsageError
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A session as it is on disk. `model` is what -m takes to have the same model again.
-
-    `window` is what llmcli.chat.kept_window makes of its window.
-    """
-
-    id: int
-    key: str
-    name: str
-    model: str
-    system: str
-    created: float
-    updated: float
-    tree: Tree = Tree()
-    window: str = ""
 
 
 @dataclass(frozen=True)
@@ -84,33 +67,29 @@ class Store:
 
         Raises StoreError where another has it open, or there is none.
         """
-        self._take(number := self._id(name), name)
+        saved = self.take(name)
         try:
-            return self.read(name)
+            return self.whole(saved)
         except StoreError:
-            self._release(number)
+            self._release(saved.id)
             raise
+
+    def take(self, name: str) -> Saved:
+        """Open a session, but do not read its tree yet: `whole` does. Raises as `open`."""
+        self._take(number := self._id(name), name)
+        with self._said():
+            return read_head(self._db, number)
+
+    def whole(self, saved: Saved) -> Saved:
+        """A session that was taken, with its tree; any thread may ask. Raises StoreError where it is none."""
+        with self._said(), closing(connect(self.path)) as db:
+            return read_whole(db, saved.id)
 
     def read(self, name: str) -> Saved:
         """The session called `name`, as it is on disk at this moment."""
         number = self._id(name)
-        with self._said(), self._transaction("DEFERRED"):
-            row = self._db.execute(
-                "SELECT key, name, model, system, created, updated, leaf, branch, window FROM session"
-                " WHERE id = ?",
-                (number,),
-            ).fetchone()
-            key, name, model, system, created, updated, leaf, branch, window = row
-            origins = dict(self._db.execute(_ORIGINS, (number,)))
-            nodes = tuple(_node(row, origins) for row in self._db.execute(_NODES, (number,)))
-            tips = dict(self._db.execute("SELECT name, tip FROM branch WHERE session = ?", (number,)))
-            [last] = self._db.execute(
-                "SELECT max(number) FROM message WHERE session = ?", (number,)
-            ).fetchone()
-        tree = Tree(nodes, leaf, branch, MappingProxyType(tips))
-        if last not in (None, len(nodes) - 1) or not is_whole(tree):
-            raise StoreError(f"the session {name!r} is damaged", hint="llmcli sessions rm removes it")
-        return Saved(number, key, name, model, system, created, updated, tree, window)
+        with self._said():
+            return read_whole(self._db, number)
 
     def close_session(self, saved: Saved) -> None:
         """Let other processes open it again. One in which nothing was said is removed."""
@@ -256,23 +235,13 @@ class Store:
         with self._said():
             self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             try:
-                with self._transaction("IMMEDIATE"):
+                with transaction(self._db, "IMMEDIATE"):
                     yield
             except sqlite3.IntegrityError as error:
                 if "session.name" not in str(error):
                     raise
                 taken = f"there is already a session called {name!r}"
                 raise UsageError(taken, hint="choose another name") from None
-
-    @contextmanager
-    def _transaction(self, kind: str) -> Iterator[None]:
-        self._db.execute(f"BEGIN {kind}")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        finally:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
 
     @contextmanager
     def _said(self) -> Iterator[None]:
@@ -296,11 +265,6 @@ _HINTS = {
 _DELETE_EMPTY = """
     DELETE FROM session WHERE id = ? AND NOT EXISTS (SELECT 1 FROM message WHERE session = session.id)
 """
-_NODES = """
-    SELECT role, content, reasoning, parent, created, seed, finish_reason, origin
-    FROM message WHERE session = ? ORDER BY number
-"""
-_ORIGINS = "SELECT id, data FROM origin WHERE id IN (SELECT DISTINCT origin FROM message WHERE session = ?)"
 _PUT = """
     INSERT INTO message
         (session, number, parent, role, content, reasoning, created, origin, seed, finish_reason)
@@ -317,12 +281,6 @@ _SUMMARIES = """
         )
     FROM session ORDER BY updated DESC, session.id DESC
 """
-
-
-def _node(row: tuple[Any, ...], origins: Mapping[int, str]) -> Node:
-    role, content, reasoning, parent, created, seed, finish_reason, origin = row
-    made = None if origin is None else Made(seed, finish_reason, origins[origin])
-    return Node(Message(role, content, reasoning), parent, created, made)
 
 
 def _text(text: str) -> str:

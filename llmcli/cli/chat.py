@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, nullcontext
 from functools import partial
+from importlib import import_module
 from io import BytesIO
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -106,20 +107,23 @@ def chat(
     on_terminal = console.reads_terminal and console.writes_terminal
     interactive = turns is None and prompt is None and on_terminal and not (json or jsonl)
     asked = None if interactive else _asked(console, prompt, turns, attached)
+    imports = [partial(import_module, name) for name in AHEAD[interactive]]
     abort = AbortFlag()
     started = time.perf_counter()
     with (
         silent_keyboard(console) if interactive else nullcontext(),
-        open_place(console, session, last, no_save=no_save, interactive=interactive) as (store, saved),
-        open_engine(console, model_of(model, saved), engine, abort, ahead=AHEAD[interactive]) as llama,
+        open_place(console, session, last, no_save=no_save, interactive=interactive) as place,
+        open_engine(
+            console, model_of(model, place.saved), engine, abort, ahead=[place.whole, *imports]
+        ) as llama,
     ):
         from llmcli.chat.session import Session
         from llmcli.render.reply_writer import writer
 
         conversation = _conversation(llama, chat_template, sampling, window, abort, kwargs)
-        conversation.system = system_text or (saved.system if saved else "")
-        snapshots = snapshots_of(console, llama, engine, store, wanted=not no_kv_snapshot)
-        talk = Session(conversation, reference_to(llama.model.path), store, saved, snapshots)
+        conversation.system = system_text or (place.saved.system if place.saved else "")
+        snapshots = snapshots_of(console, llama, engine, place.store, wanted=not no_kv_snapshot)
+        talk = Session(conversation, reference_to(llama.model.path), place.store, place.whole(), snapshots)
         load_seconds = time.perf_counter() - started
         name = llama.tokenizer.name
         view = writer(

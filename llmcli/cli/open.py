@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,18 +104,18 @@ def open_engine(
     abort: AbortFlag,
     *,
     n_sequences: int = 1,
-    ahead: Sequence[str] = (),
+    ahead: Sequence[Callable[[], object]] = (),
 ) -> Iterator[LlamaEngine]:
     """A model with a context, ready to run, and SIGINT in the hands of `abort` as long as it is open.
 
-    The modules `ahead` are imported meanwhile: llama.cpp does not need Python to load a model.
+    What is called `ahead` is done meanwhile: llama.cpp does not need Python to load a model.
     """
     path = _chosen(console, reference)
     from llmcli.engine.llama.engine import LlamaEngine
 
     _listen(console)
     if ahead:
-        threading.Thread(target=_import, args=(ahead,), daemon=True).start()
+        threading.Thread(target=_do, args=(ahead,), daemon=True).start()
     with abort.installed():
         with progress(console, f"loading {path.name}") as on_progress:
             engine = LlamaEngine.load(
@@ -138,10 +137,10 @@ def open_engine(
             yield engine
 
 
-def _import(names: Sequence[str]) -> None:
-    for name in names:
-        with suppress(Exception):  # whoever needs the module fails, too, and says so
-            import_module(name)
+def _do(ahead: Sequence[Callable[[], object]]) -> None:
+    for call in ahead:
+        with suppress(Exception):  # whoever needs it fails, too, and says so
+            call()
 
 
 def _tell_of_gpu(console: Console, options: EngineOptions, engine: LlamaEngine) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from llmcli.cli.console import Console
@@ -16,12 +18,32 @@ from llmcli.settings.model import BUNDLED
 from llmcli.settings.there import is_file
 
 if TYPE_CHECKING:
+    from llmcli.chat.saved import Saved
     from llmcli.chat.snapshot import Snapshots
-    from llmcli.chat.store import Saved, Store
+    from llmcli.chat.store import Store
     from llmcli.engine.llama.engine import LlamaEngine
 
-Place = tuple["Store | None", "Saved | None"]
-"""The file of sessions, where one is kept; and the session to go on with, where there is one."""
+
+@dataclass
+class Place:
+    """The file of sessions, where one is kept; and the session to go on with, where there is one.
+
+    What is known of the session at first is all but its messages, so that they can be read while the model
+    is loaded.
+    """
+
+    store: Store | None = None
+    saved: Saved | None = None
+    _is_whole: bool = False
+    _lock: Lock = field(default_factory=Lock)
+
+    def whole(self) -> Saved | None:
+        """The session with its messages; any thread may ask. Raises StoreError where it is damaged."""
+        with self._lock:
+            if self.store and self.saved and not self._is_whole:
+                self.saved = self.store.whole(self.saved)
+                self._is_whole = True
+            return self.saved
 
 
 @contextmanager
@@ -39,7 +61,7 @@ def open_place(
         raise UsageError(f"--no-save and {'--continue' if last else '--session'} can't both be given")
     is_asked_for = last or name is not None
     if no_save or not (is_asked_for or interactive):
-        yield None, None
+        yield Place()
         return
     from llmcli.chat.names import checked_name
 
@@ -48,11 +70,11 @@ def open_place(
     store = open_store(console) if is_asked_for else _store_or_notice(console)
     with store or nullcontext():
         if store is None or not is_asked_for:
-            yield store, None
+            yield Place(store)
         elif name is None or store.has(name):
-            yield store, store.open(name or store.latest())
+            yield Place(store, store.take(name or store.latest()))
         else:
-            yield store, store.create(name)
+            yield Place(store, store.create(name))
 
 
 def _store_or_notice(console: Console) -> Store | None:

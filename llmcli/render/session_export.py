@@ -14,7 +14,7 @@ from importlib import resources
 from typing import Any
 
 from llmcli.chat.messages import SYSTEM
-from llmcli.chat.store import Saved
+from llmcli.chat.saved import Saved
 from llmcli.chat.tree import ROOT, Node, path, tips
 from llmcli.render.data import to_json
 from llmcli.render.safe import safe

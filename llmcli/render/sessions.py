@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from llmcli.chat.saved import Saved
 from llmcli.chat.search import Found
-from llmcli.chat.store import Saved, Summary
+from llmcli.chat.store import Summary
 from llmcli.chat.tree import path, tips
 from llmcli.render.bars import Column, fitted_table
 from llmcli.render.data import to_json

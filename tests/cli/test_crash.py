@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from llmcli.chat.store import Saved, Store
+from llmcli.chat.saved import Saved
+from llmcli.chat.store import Store
 from llmcli.chat.tree import messages
 from tests.cli.program import Program, Running
 

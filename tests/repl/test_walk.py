@@ -134,7 +134,7 @@ class TestSessions:
         reply(terminal, "two")
         assert "error: there is already a session called 'first'" in says(terminal, "/save first")
         assert "is a path" in says(terminal, "/save a/b")
-        assert re.search(r"two +2 .*\n *first +2 ", says(terminal, "/sessions"))
+        assert re.search(r"(?s)\n *two +2 .*\n *first +2 ", says(terminal, "/sessions"))
         assert "error: there is no session called 'frist'; nearest: first" in says(terminal, "/load frist")
         says(terminal, "/load first")
         terminal.sees("going on with 'first': 2 messages")

@@ -1,0 +1,71 @@
+"""A session as it is on disk, and how it is read from there."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from llmcli.chat.messages import Message
+from llmcli.chat.schema import transaction
+from llmcli.chat.tree import Made, Node, Tree, is_whole
+from llmcli.errors import StoreError
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A session as it is on disk. `model` is what -m takes to have the same model again.
+
+    `window` is what llmcli.chat.kept_window makes of its window.
+    """
+
+    id: int
+    key: str
+    name: str
+    model: str
+    system: str
+    created: float
+    updated: float
+    window: str = ""
+    tree: Tree = Tree()
+
+
+def read_head(db: sqlite3.Connection, number: int) -> Saved:
+    """The session with this number, without its tree. Raises sqlite3.Error."""
+    return Saved(*db.execute(_HEAD, (number,)).fetchone())
+
+
+def read_whole(db: sqlite3.Connection, number: int) -> Saved:
+    """The session with this number, all of it as it is at one moment.
+
+    Raises StoreError where the tree is none, sqlite3.Error.
+    """
+    with transaction(db, "DEFERRED"):
+        saved = read_head(db, number)
+        [leaf, branch] = db.execute("SELECT leaf, branch FROM session WHERE id = ?", (number,)).fetchone()
+        origins = dict(db.execute(_ORIGINS, (number,)))
+        nodes = tuple(_node(row, origins) for row in db.execute(_NODES, (number,)))
+        tips = dict(db.execute("SELECT name, tip FROM branch WHERE session = ?", (number,)))
+        [last] = db.execute("SELECT max(number) FROM message WHERE session = ?", (number,)).fetchone()
+    tree = Tree(nodes, leaf, branch, MappingProxyType(tips))
+    if last not in (None, len(nodes) - 1) or not is_whole(tree):
+        raise StoreError(f"the session {saved.name!r} is damaged", hint="llmcli sessions rm removes it")
+    return replace(saved, tree=tree)
+
+
+_HEAD = """
+    SELECT id, key, name, model, system, created, updated, window FROM session WHERE id = ?
+"""
+_NODES = """
+    SELECT role, content, reasoning, parent, created, seed, finish_reason, origin
+    FROM message WHERE session = ? ORDER BY number
+"""
+_ORIGINS = "SELECT id, data FROM origin WHERE id IN (SELECT DISTINCT origin FROM message WHERE session = ?)"
+
+
+def _node(row: tuple[Any, ...], origins: Mapping[int, str]) -> Node:
+    role, content, reasoning, parent, created, seed, finish_reason, origin = row
+    made = None if origin is None else Made(seed, finish_reason, origins[origin])
+    return Node(Message(role, content, reasoning), parent, created, made)
