@@ -3,7 +3,8 @@
     python -m benchmarks.overhead MODEL.gguf [--early 50] [--late 2000] [--rounds 7]
 
 The two calls that do the work, llama_decode and llama_sampler_sample, are timed from inside; what is left of
-a token's time is llmcli's own (and the timers'). A long KV cache pushes Python's data out of the processor's
+a token's time is llmcli's own (and the timers'), and what it adds is that less what a bare loop of the two
+calls takes, which has to prepare them as well. A long KV cache pushes Python's data out of the processor's
 caches at every llama_decode, whatever the program: so the same is measured of the bare loop, and of an early
 token of a reply in a window that is as full, behind a long prompt.
 """
@@ -108,6 +109,11 @@ def main() -> None:
         _print_row("llmcli", early["llmcli"], late["llmcli"])
         _print_row("llmcli, window as full", early["behind a long prompt"], late["llmcli"])
         _print_row("bare loop", early["bare loop"], late["bare loop"])
+        adds = {
+            at: [mine - bare for mine, bare in zip(of["llmcli"], of["bare loop"], strict=True)]
+            for at, of in (("early", early), ("late", late))
+        }
+        _print_row("llmcli adds to the bare loop", adds["early"], adds["late"])
 
 
 def _print_row(name: str, early: Sequence[float], late: Sequence[float]) -> None:

@@ -3,10 +3,11 @@
     python -m benchmarks.window MODEL.gguf [--turns 50] [--window 4096] [--words 60] [--predict 8] [--alone]
                                 [--flash-attn auto|off]
 
-The same user messages, greedy replies. llmcli drops turns by itself, once with a cache that is shifted, once
-exactly with time to type in between (as in the REPL). The peers refuse a conversation that is too large, so
-the script drops turns for them by the same rule, as a client has to; the server's prompt cache is on. Needs
-xllamacpp, but not with --alone, which leaves the peers out.
+The same user messages, greedy replies. llmcli drops turns by itself: with a cache that is shifted, as
+`--turns` does it (the next message is there at once) and as the REPL does it (there is time to type before
+the next one, and what is due is done then), and with one that is evaluated exactly in that time. The peers
+refuse a conversation that is too large, so the script drops turns for them by the same rule, as a client has
+to; the server's prompt cache is on. Needs xllamacpp, but not with --alone, which leaves the peers out.
 """
 
 from __future__ import annotations
@@ -107,8 +108,12 @@ def main() -> None:
             "| cut: evaluated - new, worst | cut: first token, worst | of a full prefill "
             "| worst turn / its neighbours |\n|---|---|---|---|---|---|---|---|"
         )
-        for name, refill in (("llmcli, shift", "shift"), ("llmcli, exact, time to type", "exact")):
-            _report(name, engine, texts, _llmcli(engine, refill, args.predict), full)
+        for name, refill, types in (
+            ("llmcli, shift, REPL", "shift", True),
+            ("llmcli, exact, REPL", "exact", True),
+            ("llmcli, shift, --turns", "shift", False),
+        ):
+            _report(name, engine, texts, _llmcli(engine, refill, args.predict, types=types), full)
         if args.alone:
             return
         with _server(args.model, args.window, args.threads, args.flash_attn) as address:
@@ -163,7 +168,7 @@ def _full_prefill(engine: LlamaEngine) -> tuple[int, float]:
     return len(ids), seconds
 
 
-def _llmcli(engine: LlamaEngine, refill: str, predict: int) -> Ask:
+def _llmcli(engine: LlamaEngine, refill: str, predict: int, *, types: bool) -> Ask:
     engine.ready([0])
     conversation = Conversation(
         engine,
@@ -185,7 +190,7 @@ def _llmcli(engine: LlamaEngine, refill: str, predict: int) -> Ask:
             elif isinstance(event, Reply):
                 evaluated = event.usage.evaluated_tokens
             dropped = dropped or isinstance(event, Dropped)
-        if refill == "exact":
+        if types:
             for notice in conversation.look_ahead():
                 if isinstance(notice, Ahead):
                     background.start(notice)
