@@ -36,6 +36,9 @@ assert context
 print(time.perf_counter() - began, time.process_time() - cpu)
 """
 
+TAKES_INPUT = "\x1b[?2004h"
+"""From here on the terminal marks what is pasted: the line editor is there."""
+
 Times = tuple[float, float]
 """Seconds elapsed, and of the processor."""
 
@@ -56,16 +59,16 @@ def load_times(model: Path) -> Times:
     return float(seconds), float(cpu)
 
 
-def ready_times(model: Path, home: str) -> Times:
-    """How long it is until `llmcli chat` takes input."""
+def ready_times(model: Path, home: str, *more: str) -> Times:
+    """How long it is until `llmcli chat` takes input, with these arguments `more`."""
     began = time.perf_counter()
     child = pexpect.spawn(
         sys.executable,
-        ["-m", "llmcli", "chat", "-m", str(model), "-c", str(CONTEXT), "--chat-template", "chatml"],
+        ["-m", "llmcli", "chat", "-m", str(model), "-c", str(CONTEXT), "--chat-template", "chatml", *more],
         env={"TERM": "xterm-256color", "LLMCLI_HOME": home, "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
         dimensions=(40, 100),
     )
-    child.expect(">>>", timeout=300)
+    child.expect_exact(TAKES_INPUT, timeout=300)
     seconds, used = time.perf_counter() - began, _cpu_seconds_of(child.pid)
     child.close(force=True)
     return seconds, used

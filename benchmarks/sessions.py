@@ -1,11 +1,13 @@
 """What it costs to come back to a conversation: opening its file, and having its prompt in the cache again.
 
     python -m benchmarks.sessions open [--rounds 20]
+    python -m benchmarks.sessions ready MODEL.gguf [--rounds 9]
     python -m benchmarks.sessions resume MODEL.gguf [--tokens 4000] [--rounds 3]
 
 `open` times Store(path).open(name), from nothing to the tree of messages in memory, and the list of all of
-them. `resume` times how long the first logits of a new turn take: with the kept cache (reading and checking
-the file, llama.cpp taking it, evaluating 20 new tokens), and without it (evaluating all).
+them. `ready` times how soon `llmcli chat --continue` takes a line, with 10 and with 10,000 messages in the
+session. `resume` times how long the first logits of a new turn take: with the kept cache (reading and
+checking the file, llama.cpp taking it, evaluating 20 new tokens), and without it (evaluating all).
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
+from benchmarks.ready import ready_times
 from llmcli.chat.messages import Message
 from llmcli.chat.snapshot import Snapshots, fingerprint_of
 from llmcli.chat.store import Store
@@ -38,6 +41,9 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     opening = commands.add_parser("open")
     opening.add_argument("--rounds", type=int, default=20)
+    being_ready = commands.add_parser("ready")
+    being_ready.add_argument("model", type=Path)
+    being_ready.add_argument("--rounds", type=int, default=9)
     resuming = commands.add_parser("resume")
     resuming.add_argument("model", type=Path)
     resuming.add_argument("--tokens", type=int, default=4000)
@@ -48,6 +54,8 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         if args.command == "open":
             _measure_open(Path(folder), args.rounds)
+        elif args.command == "ready":
+            _measure_ready(Path(folder), args.model.absolute(), args.rounds)
         else:
             options = EngineOptions(
                 ctx_size=args.tokens + 256, threads=args.threads, flash_attn=args.flash_attn
@@ -91,6 +99,21 @@ def _tree(n_messages: int) -> Tree:
         else:
             tree = append(tree, Message("user", f"question {number}?"))
     return tree
+
+
+def _measure_ready(folder: Path, model: Path, rounds: int) -> None:
+    seconds: dict[int, list[float]] = {10: [], 10_000: []}
+    for n_messages in seconds:
+        path = folder / str(n_messages) / "data" / "sessions.db"
+        path.parent.mkdir(parents=True)
+        _file(path, sessions=10, messages=10, longest=n_messages)
+    for _ in range(rounds):
+        for n_messages, elapsed in seconds.items():
+            elapsed.append(ready_times(model, str(folder / str(n_messages)), "--continue")[0])
+    print(f"{model.stem}: seconds until chat takes a line, of {rounds} rounds\n")
+    print("| messages | median | least |\n|---|---|---|")
+    for n_messages, elapsed in seconds.items():
+        print(f"| {n_messages:,} | {median(elapsed):.3f} | {min(elapsed):.3f} |")
 
 
 def _open(path: Path) -> None:
