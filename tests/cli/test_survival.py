@@ -33,12 +33,23 @@ def test_a_grammar_that_would_overflow_the_stack_is_refused(llmcli: Program, gra
     llmcli.process("chat", "-p", "a", "--grammar-file", "deep.gbnf").failed(2, "the grammar is too large")
 
 
+def wait_for_a_thread(process: subprocess.Popen[bytes]) -> None:
+    """Wait until a process has more than one thread, where the system tells; or for a second and a half."""
+    threads = Path(f"/proc/{process.pid}/task")
+    if threads.exists():
+        while process.poll() is None and len(list(threads.iterdir())) < 2:
+            time.sleep(0.01)
+    else:
+        time.sleep(1.5)
+
+
 def test_ctrl_c_while_a_deep_text_is_tokenized(llmcli: Program, shared: Path) -> None:
     """The thread with the deep stack keeps what it reads; the program ends as at any Ctrl-C."""
     (llmcli.home / "deep.txt").write_bytes(b"a" * 4_000_000)
     vocabulary = shared / "vocabs" / "ggml-vocab-deepseek-coder.gguf"
-    for delay in (0.8, 1.0, 1.2, 1.5):
+    for delay in (0.0, 0.2, 0.4, 0.7):
         with llmcli.started("tokenize", "-m", vocabulary, "-f", "deep.txt") as running:
+            wait_for_a_thread(running.process)
             time.sleep(delay)
             running.interrupt()
             ran = running.end()

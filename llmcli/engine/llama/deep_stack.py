@@ -8,10 +8,10 @@ stack can be as large as the text needs; only address space is taken, memory whe
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
 from typing import TypeVar
 
+from llmcli.engine.llama.apart import call_apart
 from llmcli.errors import InputError
 
 Result = TypeVar("Result")
@@ -23,7 +23,6 @@ BYTES_PER_LEVEL = 768
 MIN_STACK, MAX_STACK = 64 << 20, 8 << 30
 
 _WORDS, _SPACES = re.compile(rb"\S+"), re.compile(rb"\s+")
-_stack_size_lock = threading.Lock()
 
 
 def longest_unbroken(text: bytes) -> int:
@@ -49,34 +48,10 @@ def call_deep(function: Callable[[], Result], depth: int) -> Result:
             f"the text has {depth:,} bytes without a break, more than this vocabulary can be asked to take",
             hint=f"break it into lines of at most {MAX_STACK // BYTES_PER_LEVEL:,} bytes",
         )
-    outcome: list[Result] = []
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            outcome.append(function())
-        except BaseException as error:
-            failure.append(error)
-
-    # A daemon, so that Ctrl-C in the middle can end the program without waiting for it.
-    thread = threading.Thread(target=run, name="deep-stack", daemon=True)
-    with _stack_size_lock:
-        before = threading.stack_size(_rounded(stack))
-        try:
-            thread.start()
-        except RuntimeError:
-            raise InputError(
-                f"no stack of {stack >> 20} MB can be had for {depth:,} bytes without a break",
-                hint="raise the limit on address space (ulimit -v), or break the text into lines",
-            ) from None
-        finally:
-            threading.stack_size(before)
-    thread.join()
-    if failure:
-        raise failure[0]
-    return outcome[0]
-
-
-def _rounded(size: int) -> int:
-    """A stack's size has to be a multiple of a page on some systems."""
-    return -(-size // 65536) * 65536
+    try:
+        return call_apart(function, stack)
+    except RuntimeError:
+        raise InputError(
+            f"no stack of {stack >> 20} MB can be had for {depth:,} bytes without a break",
+            hint="raise the limit on address space (ulimit -v), or break the text into lines",
+        ) from None

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from llmcli.engine.interrupt import AbortFlag
+from llmcli.engine.llama.apart import call_apart
 from llmcli.engine.llama.library import lib, log
 from llmcli.engine.llama.placing import came_of, place
 from llmcli.engine.llama.vocabulary import NO_TOKEN, LlamaVocabulary
@@ -219,8 +220,12 @@ def _load(
     params.progress_callback = progress
     log.lines.clear()
     abort.is_set = False
-    with abort.calling():
-        pointer = lib.llama_model_load_from_file(os.fsencode(path), params)
+    name = os.fsencode(path)
+    if vocab_only:  # llama.cpp looks at no flag while it reads one, for up to a second
+        pointer = call_apart(lambda: lib.llama_model_load_from_file(name, params))
+    else:
+        with abort.calling():
+            pointer = lib.llama_model_load_from_file(name, params)
     if abort.is_set:
         if pointer is not None:
             lib.llama_model_free(pointer)

@@ -1,0 +1,44 @@
+"""Calls on a thread of their own: with a stack of their own, and Ctrl-C does not wait for them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+Result = TypeVar("Result")
+
+_stack_size_lock = threading.Lock()
+
+
+def call_apart(function: Callable[[], Result], stack: int = 0) -> Result:
+    """The result of `function`, called with a stack of so many bytes (0: the usual).
+
+    Its exceptions come through. Ctrl-C ends the waiting and leaves the thread where it is: a program that
+    ends then does so without it (llmcli.cli.main). Raises RuntimeError where no such thread can be begun.
+    """
+    outcome: list[Result] = []
+    failure: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            outcome.append(function())
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=run, name="apart", daemon=True)
+    with _stack_size_lock:
+        before = threading.stack_size(_rounded(stack))
+        try:
+            thread.start()
+        finally:
+            threading.stack_size(before)
+    thread.join()
+    if failure:
+        raise failure[0]
+    return outcome[0]
+
+
+def _rounded(size: int) -> int:
+    """A stack's size has to be a multiple of a page on some systems."""
+    return -(-size // 65536) * 65536
