@@ -255,11 +255,14 @@ class Store:
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}", hint=_HINTS.get(str(error), "")) from None
         except OSError as error:
-            raise StoreError(f"{self.path}: {error.strerror or error}") from None
+            hint = _NOT_OURS if isinstance(error, PermissionError) else ""
+            raise StoreError(f"{self.path}: {error.strerror or error}", hint=hint) from None
 
 
 _FULL = "make room on the disk, or talk without saving: --no-save"
+_NOT_OURS = "see to it that you may write the file and its folder, or name another folder in LLMCLI_HOME"
 _HINTS = {
+    "attempt to write a readonly database": _NOT_OURS,
     "database or disk is full": _FULL,
     "disk I/O error": _FULL,
     "file is not a database": "the file is damaged, or no file of sessions: move it away to begin a new one",

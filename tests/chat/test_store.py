@@ -299,6 +299,14 @@ class TestVersions:
             Store(path).names()
         assert path.read_bytes() == content
 
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+    def test_a_file_that_may_not_be_written(self, store: Store, path: Path) -> None:
+        """What would help is said."""
+        path.chmod(0o400)
+        with pytest.raises(StoreError, match="Permission denied") as raised:
+            Store(path)
+        assert "LLMCLI_HOME" in raised.value.hint
+
 
 class TestNames:
     """What sessions and branches are called."""
