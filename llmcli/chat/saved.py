@@ -33,14 +33,17 @@ class Saved:
 
 
 def read_head(db: sqlite3.Connection, number: int) -> Saved:
-    """The session with this number, without its tree. Raises sqlite3.Error."""
-    return Saved(*db.execute(_HEAD, (number,)).fetchone())
+    """The session with this number, without its tree. Raises StoreError where it is gone, sqlite3.Error."""
+    row = db.execute(_HEAD, (number,)).fetchone()
+    if row is None:
+        raise StoreError("the session was removed meanwhile", hint="llmcli sessions list shows the others")
+    return Saved(*row)
 
 
 def read_whole(db: sqlite3.Connection, number: int) -> Saved:
     """The session with this number, all of it as it is at one moment.
 
-    Raises StoreError where the tree is none, sqlite3.Error.
+    Raises StoreError where it is gone or its tree is none, sqlite3.Error.
     """
     with transaction(db, "DEFERRED"):
         saved = read_head(db, number)

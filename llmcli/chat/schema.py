@@ -86,6 +86,17 @@ def connect(path: Path, migrations: Sequence[str] = MIGRATIONS) -> sqlite3.Conne
     return connection
 
 
+def connect_again(path: Path) -> sqlite3.Connection:
+    """Another connection, to read alone, to a file that this process has open. Raises sqlite3.Error.
+
+    SQLite alone opens the file here: whoever closes a descriptor of it lets go of every lock that the process
+    has on it, SQLite's own as well, and the next llmcli that leaves would take the write-ahead log along.
+    """
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=WAIT, isolation_level=None
+    )
+
+
 def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     with transaction(connection, "IMMEDIATE"):

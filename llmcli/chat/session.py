@@ -2,7 +2,8 @@
 
 The user's message is on disk before the model sees it, and the reply is written down while it grows, so that
 a crash costs at most FLUSH seconds of it. A turn that fails leaves the tree, the file and the conversation as
-they were. What can't be written of a reply (a full disk) stays here, and is written with the next message.
+they were. What can't be written of a reply (a full disk) stays here, and is written with the next message, or
+when the session is left.
 """
 
 from __future__ import annotations
@@ -154,13 +155,15 @@ class Session:
     def leave(self) -> None:
         """Keep the cache for whoever comes back, and let other processes open the session."""
         if self.store is not None and self.saved is not None:
-            if self.snapshots is not None and self._has_spoken:
-                self.snapshots.keep(self.saved.key)
-            with suppress(StoreError):  # what was said is saved already
+            with suppress(StoreError):  # what could not be saved was said so
                 now = self._described(self.saved, self.tree)
                 cut_since = self._has_spoken and now.window != self.saved.window
-                if cut_since or now.system != self.saved.system:
+                is_behind = self._n_clean < len(self.tree.nodes)
+                if is_behind or cut_since or now.system != self.saved.system:
                     self._keep(self.tree)
+            if self.snapshots is not None and self._has_spoken:
+                self.snapshots.keep(self.saved.key)
+            with suppress(StoreError):
                 self.store.close_session(self.saved)
 
     def __enter__(self) -> Session:

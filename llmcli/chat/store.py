@@ -20,7 +20,7 @@ from typing import Any
 from llmcli.chat.lock import Locks
 from llmcli.chat.messages import USER
 from llmcli.chat.saved import Saved, read_head, read_whole
-from llmcli.chat.schema import connect, transaction
+from llmcli.chat.schema import connect, connect_again, transaction
 from llmcli.chat.search import Found, forget, search
 from llmcli.chat.tree import MAIN, ROOT, Node, Tree
 from llmcli.errors import StoreError, UsageError
@@ -77,12 +77,16 @@ class Store:
     def take(self, name: str) -> Saved:
         """Open a session, but do not read its tree yet: `whole` does. Raises as `open`."""
         self._take(number := self._id(name), name)
-        with self._said():
-            return read_head(self._db, number)
+        try:
+            with self._said():
+                return read_head(self._db, number)
+        except StoreError:
+            self._release(number)
+            raise
 
     def whole(self, saved: Saved) -> Saved:
         """A session that was taken, with its tree; any thread may ask. Raises StoreError where it is none."""
-        with self._said(), closing(connect(self.path)) as db:
+        with self._said(), closing(connect_again(self.path)) as db:
             return read_whole(db, saved.id)
 
     def read(self, name: str) -> Saved:
@@ -132,7 +136,7 @@ class Store:
         """Delete a session; its key. Raises StoreError as `open`."""
         self._take(number := self._id(name), name)
         with self._writing(name):
-            [key] = self._db.execute("SELECT key FROM session WHERE id = ?", (number,)).fetchone()
+            key = read_head(self._db, number).key
             self._db.execute("DELETE FROM session WHERE id = ?", (number,))
             forget(self._db)
         with suppress(
@@ -140,7 +144,7 @@ class Store:
         ):  # the write-ahead log goes with the last one who reads it, at the latest
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._release(number)
-        return str(key)
+        return key
 
     def names(self) -> list[str]:
         """The names of all sessions, the last one used first."""
@@ -251,11 +255,14 @@ class Store:
         except sqlite3.Error as error:
             raise StoreError(f"{self.path}: {error}", hint=_HINTS.get(str(error), "")) from None
         except OSError as error:
-            raise StoreError(f"{self.path}: {error.strerror or error}") from None
+            hint = _NOT_OURS if isinstance(error, PermissionError) else ""
+            raise StoreError(f"{self.path}: {error.strerror or error}", hint=hint) from None
 
 
 _FULL = "make room on the disk, or talk without saving: --no-save"
+_NOT_OURS = "see to it that you may write the file and its folder, or name another folder in LLMCLI_HOME"
 _HINTS = {
+    "attempt to write a readonly database": _NOT_OURS,
     "database or disk is full": _FULL,
     "disk I/O error": _FULL,
     "file is not a database": "the file is damaged, or no file of sessions: move it away to begin a new one",

@@ -111,7 +111,7 @@ def chat(
     abort = AbortFlag()
     started = time.perf_counter()
     with (
-        silent_keyboard(console) if interactive else nullcontext(),
+        silent_keyboard(console, takes_typed=True) if interactive else nullcontext(b"") as typed,
         open_place(console, session, last, no_save=no_save, interactive=interactive) as place,
         open_engine(
             console, model_of(model, place.saved), engine, abort, ahead=[place.whole, *imports]
@@ -148,11 +148,13 @@ def chat(
                 _run(console, talk, asked, view, looks.probs)
             else:
                 from llmcli.repl.app import Repl
+                from llmcli.repl.keyboard import type_again
                 from llmcli.settings.folders import state_folder
 
                 history = None if no_save else state_folder(console.environ) / "history"
                 bar = partial(progress, console, "reading the prompt")
                 load = partial(switch_model, console, talk, opened, engine, chat_template, not no_kv_snapshot)
+                type_again(typed)
                 Repl(console, talk, view, bar, load, history=history, attached=attached).run()
 
 

@@ -16,16 +16,19 @@ ORDINARY_SCREEN = b"\x1b[?7h\x1b[?1049l"
 
 
 @contextmanager
-def silent_keyboard(console: Console) -> Iterator[None]:
-    """What is typed while nobody is asked, as while the model loads, waits for whoever asks."""
+def silent_keyboard(console: Console, *, takes_typed: bool = False) -> Iterator[bytes]:
+    """What is typed while nobody is asked, as while the model loads, waits for whoever asks.
+
+    Gives what was typed before, where it `takes_typed`; llmcli.repl.keyboard's `type_again` hands it on.
+    """
     from llmcli.repl.keyboard import held_back
 
     moves = console.moves_cursor
     with (
-        held_back(by_line=not moves, farewell=AS_BEFORE if moves else b"") as leave,
-        _whatever_happens(console, leave),
+        held_back(by_line=not moves, takes_typed=takes_typed, farewell=AS_BEFORE if moves else b"") as held,
+        _whatever_happens(console, held.leave),
     ):
-        yield
+        yield held.typed
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from prompt_toolkit.utils import get_cwidth
 from llmcli.repl.commands import Command
 from llmcli.repl.completion import CommandCompleter, Names, begun_command
 from llmcli.repl.history import open_history
+from llmcli.repl.keyboard import mark_pastes
 
 PROMPT, CONTINUED = ">>> ", "... "
 
@@ -61,7 +62,10 @@ class Input:
 
         Raises KeyboardInterrupt on Ctrl-C, EOFError on Ctrl-D in an empty line.
         """
-        return self._session.prompt(PROMPT, default=unsent, handle_sigint=False)
+        try:
+            return self._session.prompt(PROMPT, default=unsent, handle_sigint=False)
+        finally:
+            mark_pastes()
 
     def _idle(self, app: Application[str]) -> None:
         """The first prompt is there: from now on the user takes their time."""

@@ -231,6 +231,22 @@ class TestTwoProcesses:
         assert "is open in another llmcli" in self.other(path, "store.remove('notes')")
         assert store.names() == ["notes"]
 
+    def test_one_that_comes_and_goes_takes_nothing_along(self, store: Store, path: Path) -> None:
+        """What is said afterwards in a session that was opened before is in the file for everybody."""
+        store.close_session(store.save(store.create("notes"), talk("hello"), 0))
+        saved = store.open("notes")
+        self.other(path, "store.names()", "store.close()")
+        store.save(saved, talk("hello", "hi"), 1)
+        assert self.other(path, "print(len(store.read('notes').tree.nodes))") == "2\n"
+
+    def test_one_that_is_removed_meanwhile(self, store: Store, path: Path) -> None:
+        """It is an error like others."""
+        saved = store.save(store.create("notes"), talk("hello"), 0)
+        with sqlite3.connect(path) as db:
+            db.execute("DELETE FROM session")
+        with pytest.raises(StoreError, match="removed meanwhile"):
+            store.whole(saved)
+
     def test_the_lock_dies_with_its_owner(self, store: Store, path: Path) -> None:
         """However it ends."""
         store.close_session(store.save(store.create("notes"), talk("hello"), 0))
@@ -282,6 +298,14 @@ class TestVersions:
         with pytest.raises(StoreError, match=r"sessions\.db"):
             Store(path).names()
         assert path.read_bytes() == content
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+    def test_a_file_that_may_not_be_written(self, store: Store, path: Path) -> None:
+        """What would help is said."""
+        path.chmod(0o400)
+        with pytest.raises(StoreError, match="Permission denied") as raised:
+            Store(path)
+        assert "LLMCLI_HOME" in raised.value.hint
 
 
 class TestNames:

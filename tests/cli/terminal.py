@@ -60,6 +60,12 @@ class Terminal:
         """Type a line and send it."""
         self.send(text + ENTER)
 
+    def paste(self, text: str) -> None:
+        """Paste a text; as terminals do, with marks around it where the program has asked for them."""
+        marked = self.received.rfind(b"\x1b[?2004h") > self.received.rfind(b"\x1b[?2004l")
+        pasted = text.replace("\n", "\r")
+        self.send(PASTE_BEGINS + pasted + PASTE_ENDS if marked else pasted)
+
     def interrupt(self) -> None:
         """Press Ctrl-C while no line is being edited: the terminal makes a signal of it."""
         self.send(CTRL_C)

@@ -47,6 +47,33 @@ def test_typing_while_the_model_loads(llmcli: Program) -> None:
         assert terminal.shown.count("안녕") == 1
 
 
+def test_typing_before_anything_is_there(llmcli: Program) -> None:
+    """The terminal makes a newline of Enter then; it is Enter even so."""
+    with Terminal(llmcli, "chat", *YES) as terminal:
+        terminal.send("안녕" + ENTER + "mor")
+        terminal.waits(lambda: at_prompt(terminal) and ">>> mor" in terminal.shown, "the second prompt")
+        assert ">>> 안녕\nyes!\n>>> mor" in terminal.shown
+
+
+def test_pasting_while_nobody_is_asked(llmcli: Program) -> None:
+    """While the model loads, and while a reply comes: it waits at the prompt, and no line of it is sent."""
+    pasted = "\n".join(f"줄 {n}" for n in range(30))
+    with Terminal(llmcli, "chat", *ENDLESS, "-n", "100") as terminal:
+        terminal.waits(lambda: b"\x1b[?2004h" in terminal.received, "the keyboard")
+        terminal.paste(pasted)
+        terminal.waits(lambda: at_prompt(terminal) and "... 줄 29" in terminal.shown, "the paste")
+        assert "xxx" not in terminal.shown
+        terminal.send(ENTER)
+        terminal.sees("xxx")
+        terminal.paste(pasted)
+        terminal.waits(lambda: at_prompt(terminal) and terminal.shown.count("... 줄 29") == 2, "the paste")
+        assert terminal.shown.count("the limit of --predict") == 1
+        terminal.send(CTRL_C)
+        terminal.send(CTRL_D)
+        assert terminal.ends() == 0
+    assert terminal.received.rfind(b"\x1b[?2004l") > terminal.received.rfind(b"\x1b[?2004h")
+
+
 def test_typing_while_a_dumb_terminal_s_reply_comes(llmcli: Program) -> None:
     """Each line is a message of its own."""
     with Terminal(llmcli, "chat", "--predict", "40", *ENDLESS, env={"TERM": "dumb"}) as terminal:
