@@ -127,7 +127,7 @@ def read_bytes(path: Path, offset: int, n_bytes: int) -> tuple[bytes, int]:
             file.seek(offset)
             data = file.read(n_bytes)
     except FileNotFoundError:
-        raise GgufError(f"{path}: no such file", hint="'llmcli models list' shows what is on this machine") from None
+        raise GgufError(f"{path}: no such file", hint="'llmcli models list' shows what there is") from None
     except PermissionError:
         raise GgufError(f"{path}: permission denied") from None
     except OSError as error:

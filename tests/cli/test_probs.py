@@ -96,11 +96,10 @@ class TestJson:
         ]
 
     @pytest.mark.parametrize(
-        "view", [("--temps", "0,1"), ("--score",), ("--continue", " x"), ("--tree", 1), ("--versus-prompt", "x")]
+        "view",
+        [("--temps", "0,1"), ("--score",), ("--continue", " x"), ("--tree", 1), ("--versus-prompt", "x")],
     )
-    def test_sampling_options_that_change_nothing(
-        self, llmcli: Program, view: tuple[str | int, ...]
-    ) -> None:
+    def test_sampling_options_that_change_nothing(self, llmcli: Program, view: tuple[str | int, ...]) -> None:
         """A view of the model's own probabilities says so where samplers were asked for, and only there."""
         told = "notice: sampling options change nothing here: these are the model's own probabilities"
         plain = llmcli("probs", TEXT, *view).succeeded()

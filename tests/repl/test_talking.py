@@ -127,8 +127,8 @@ class TestCommands:
         figures = lines[next(i for i, line in enumerate(lines) if "tokens/s" in line) :]
         assert len(figures) > 2
         assert re.fullmatch(
-            r"\d+ tokens, [\d.]+ tokens/s; first after [\d.]+ s; prompt (\d+) tokens \(\1 evaluated, 0 cached\); "
-            r"cache \d+ of 512; stop; seed \d+",
+            r"\d+ tokens, [\d.]+ tokens/s; first after [\d.]+ s; "
+            r"prompt (\d+) tokens \(\1 evaluated, 0 cached\); cache \d+ of 512; stop; seed \d+",
             " ".join(figures),
         )
 
