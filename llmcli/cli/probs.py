@@ -17,7 +17,7 @@ from llmcli.cli.template import open_template, template_kwargs, templated_prompt
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.errors import UsageError
 from llmcli.settings.engine import EngineOptions
-from llmcli.settings.probs import DEFAULT_WIDTH, ProbsOptions, mode_of
+from llmcli.settings.probs import DEFAULT_WIDTH, UNSAMPLED, ProbsOptions, mode_of
 from llmcli.settings.sampling import SamplingOptions
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ def probs(
         from llmcli.probs.tree import check_size
 
         check_size(shown.tree or 1, shown.width or DEFAULT_WIDTH)
+    if sampling_given and mode in UNSAMPLED:
+        console.note("notice: sampling options change nothing here: these are the model's own probabilities")
     prompt_of = _prompt(console, prompt, file, shown)
     abort = AbortFlag()
     n_sequences = 1 + N_BRANCHES if mode in ("tree", "continuations") else 1

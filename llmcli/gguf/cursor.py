@@ -23,7 +23,7 @@ U32 = struct.Struct("<I")
 I32 = struct.Struct("<i")
 U64 = struct.Struct("<Q")
 
-AGAIN = "The file is damaged or cut short: download or convert it again."
+AGAIN = "the file is damaged or cut short: download or convert it again"
 
 
 class PrefixTooShortError(Exception):
@@ -119,15 +119,15 @@ def read_bytes(path: Path, offset: int, n_bytes: int) -> tuple[bytes, int]:
         mode = path.stat().st_mode
         # Asked before opening: to open a FIFO waits for its writer, some devices act on it.
         if stat.S_ISDIR(mode):
-            raise GgufError(f"{path}: is a directory", hint="Give the .gguf file inside it.")
+            raise GgufError(f"{path}: is a directory", hint="give the .gguf file inside it")
         if not stat.S_ISREG(mode):
-            raise GgufError(f"{path}: not a regular file", hint="Save the model to a file first.")
+            raise GgufError(f"{path}: not a regular file", hint="save the model to a file first")
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(offset)
             data = file.read(n_bytes)
     except FileNotFoundError:
-        raise GgufError(f"{path}: no such file") from None
+        raise GgufError(f"{path}: no such file", hint="'llmcli models list' shows what there is") from None
     except PermissionError:
         raise GgufError(f"{path}: permission denied") from None
     except OSError as error:

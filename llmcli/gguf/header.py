@@ -48,8 +48,8 @@ _MOST_DIMENSIONS = 4
 _INT64_MAX = (1 << 63) - 1
 
 _HINTS = {
-    1: "Convert the model again.",
-    **dict.fromkeys(range(4, 100), "Is llmcli up to date? The file may be newer than it."),
+    1: "convert the model again",
+    **dict.fromkeys(range(4, 100), "the file may be newer than this llmcli: is there a newer one?"),
 }
 """What to do about a version that is not read."""
 
@@ -174,14 +174,14 @@ def preamble(cursor: Cursor) -> tuple[int, int, int]:
     if not data.startswith(b"GGUF"):
         raise GgufError(
             f"{path}: not a GGUF file ({looks_like(data)})",
-            hint="Models in the GGUF format are in files that end in .gguf.",
+            hint="models in the GGUF format are in files that end in .gguf",
         )
     cursor.position = 4
     version = cursor.number(U32)
     if version and not version & 0xFFFF:
         raise GgufError(
             f"{path}: a big-endian GGUF file, which this machine can't run",
-            hint="Look for a little-endian file of the same model, or convert it.",
+            hint="look for a little-endian file of the same model, or convert it",
         )
     if version not in (2, 3):
         raise GgufError(
@@ -258,7 +258,7 @@ def tensors(cursor: Cursor, count: int, alignment: int) -> tuple[TensorInfo, ...
     if end > cursor.size:
         raise GgufError(
             f"{cursor.path}: the file ends {end - cursor.size:,} bytes early: a half download?",
-            hint="Download it again.",
+            hint="download it again",
         )
     return tuple(placed)
 

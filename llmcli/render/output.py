@@ -19,6 +19,11 @@ class Output(Protocol):
         ...
 
     @property
+    def notes_on_terminal(self) -> bool:
+        """Whether stderr is a terminal."""
+        ...
+
+    @property
     def colors_output(self) -> bool:
         """Whether stdout gets colours."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from textwrap import fill
 from typing import ClassVar
 
 from llmcli.chat.reply import Dropped, Event, Generated, Notice, Reply
@@ -65,7 +66,10 @@ class ReplyWriter(ABC):
             self.cancelled = event.finish_reason == "cancelled"
             self.reply(event)
             if self.stats:
-                self.output.say(stats_line(event, self.offload) + "\n")
+                figures = stats_line(event, self.offload)
+                if self.output.notes_on_terminal:
+                    figures = fill(figures, self.output.size()[0], break_on_hyphens=False)
+                self.output.say(figures + "\n")
                 if self.tally:
                     self.output.say(f"window: {tally_line(self.tally())}\n")
 

@@ -19,7 +19,7 @@ def raw_value(key: Key, texts: Sequence[str]) -> Any:
 
     Raises UsageError saying what is allowed.
     """
-    shown = " ".join(texts)
+    shown = " ".join(text or repr(text) for text in texts)
     try:
         raw = _raw(key, texts)
         key.value(raw)

@@ -32,7 +32,7 @@ class EngineOptions:
         "--ctx-size",
         metavar="N|auto",
         parse=integer(0, 2**31 - 256, auto=None),
-        help="Size of the context window in tokens; 0 = the model's own, auto = the model's own, "
+        help="Size of the context window in tokens; 0 = the model's own, auto (default) = the model's own, "
         "but no more than 16384 or than fits in memory.",
     )
     n_gpu_layers: int | str = option(

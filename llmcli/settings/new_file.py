@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,6 +17,8 @@ try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
 @contextmanager
@@ -40,8 +41,9 @@ def new_file(path: Path, header: Callable[[int], bytes] | None = None) -> Iterat
             file = _as_it_is(path)
             if file is None:
                 path = path.resolve()
-                number, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-                file, beside = os.fdopen(number, "wb"), Path(name)
+                # Named before it is there: a signal may come as soon as it is.
+                beside = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
+                file = os.fdopen(os.open(beside, _NEW, 0o600), "wb")
         except (OSError, RuntimeError, ValueError) as error:
             raise _failed(path, error) from None
         n_bytes = 0

@@ -84,4 +84,4 @@ def parse_value(opt: Option, text: str) -> Any:
         return opt.parse(text)
     except ValueError as error:
         flag = next((f for f in opt.flags if f.startswith("--")), opt.flags[0])
-        raise UsageError(f"{flag} {text}: {error}") from None
+        raise UsageError(f"{flag} {text or repr(text)}: {error}") from None

@@ -140,6 +140,9 @@ MODES = {
 }
 """Each option that shows something of its own, by its field."""
 
+UNSAMPLED = ("temps", "score", "continuations", "tree", "versus", "versus_score")
+"""What shows the model's own probabilities, whatever the samplers would make of them."""
+
 TOGETHER = ({"score", "versus"}, {"score", "versus_prompt"})
 NEEDS = {
     "pick": ("steps",),

@@ -156,7 +156,7 @@ class SamplingOptions:
         "--seed",
         metavar="N",
         parse=integer(-1, SEEDS - 1, random=None),
-        help="Seed of the draw (default: random, and shown by --stats).",
+        help="Seed of the draw (default: random; shown by chat --stats and probs --pick sample).",
     )
     predict: int = option(
         -1,

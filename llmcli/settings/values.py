@@ -61,8 +61,7 @@ def number(low: float = -math.inf, high: float = math.inf, *, or_zero: bool = Fa
 
 def integer(low: int, high: int = 2**31 - 1, **words: Any) -> Parse:
     """A whole number in [low, high], or one of the words, each with the value it stands for."""
-    allowed = f"a whole number from {low}" + (" up" if high == 2**31 - 1 else f" to {high}")
-    allowed += "".join(f" or {word}" for word in words)
+    or_words = "".join(f" or {word}" for word in words)
 
     def parse(text: str) -> Any:
         if text in words:
@@ -72,7 +71,9 @@ def integer(low: int, high: int = 2**31 - 1, **words: Any) -> Parse:
         except ValueError:
             value = low - 1
         if not low <= value <= high:
-            raise ValueError(f"must be {allowed}")
+            # The largest number that C takes is worth saying only to who went beyond it.
+            up = " up" if high == 2**31 - 1 and value <= high else f" to {high}"
+            raise ValueError(f"must be a whole number from {low}{up}{or_words}")
         return value
 
     return parse

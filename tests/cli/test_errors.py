@@ -40,12 +40,14 @@ class TestNoModel:
     )
     @pytest.mark.parametrize("kind", NO_MODELS)
     def test_a_file_that_is_no_model(self, llmcli: Program, kind: str, command: tuple[str, ...]) -> None:
-        """Each command says what is wrong with the file, by name."""
+        """Each command says what is wrong with the file, by name, and what to do."""
         make, words = NO_MODELS[kind]
         path = llmcli.home / "no.gguf"
         assert llmcli.model
         make(llmcli.model, path)
-        assert str(path) in llmcli(*command, "-m", path).failed(1, words).error
+        ran = llmcli(*command, "-m", path).failed(1, words)
+        assert str(path) in ran.error
+        assert ran.hint and not ran.hint[0].isupper()
 
     def test_llama_cpp_s_own_reason(self, llmcli: Program, tmp_path: Path) -> None:
         """A sound file that llama.cpp refuses: its own words are repeated."""
@@ -85,7 +87,7 @@ class TestUsage:
             (["-fa", "maybe"], "--flash-attn maybe: must be one of auto, on, off"),
             (["-s", "99999999999"], "--seed 99999999999: must be"),
             (["-n", "-2"], "--predict -2: must be"),
-            (["--stop", ""], "--stop : must not be empty"),
+            (["--stop", ""], "--stop '': must not be empty"),
             (["--logit-bias", "5"], "--logit-bias 5: must be a token id and a bias"),
             (["--logit-bias", "99999+1"], "token id 99999 is not in the vocabulary"),
             (["--grammar", 'root ::= "a"{5,2}'], "--grammar: at least 5 and at most 2 times can't both be"),

@@ -95,6 +95,19 @@ class TestJson:
             [0, pytest.approx(data["top"][1]["prob"])],
         ]
 
+    @pytest.mark.parametrize(
+        "view",
+        [("--temps", "0,1"), ("--score",), ("--continue", " x"), ("--tree", 1), ("--versus-prompt", "x")],
+    )
+    def test_sampling_options_that_change_nothing(self, llmcli: Program, view: tuple[str | int, ...]) -> None:
+        """A view of the model's own probabilities says so where samplers were asked for, and only there."""
+        told = "notice: sampling options change nothing here: these are the model's own probabilities"
+        plain = llmcli("probs", TEXT, *view).succeeded()
+        sampled = llmcli("probs", TEXT, *view, "--temp", 0.2, "--top-k", 2).succeeded()
+        assert sampled.stdout == plain.stdout
+        assert told not in plain.stderr
+        assert told in sampled.stderr
+
     def test_versus(self, llmcli: Program, other_model: Path) -> None:
         """Another model, another prompt; with --score token by token."""
         keys = {"kl_bits", "js_bits", "same_top", "movers"}

@@ -193,8 +193,9 @@ class TestGrammars:
     @pytest.mark.parametrize(
         ("grammar", "reason"),
         [
-            ("root ::= (", "expecting"),
-            ("nonsense", "expecting"),
+            ("root ::= (", r"expecting '\)' at its end$"),
+            ("root ::= ) x", r"at \) x$"),
+            ("nonsense", "expecting ::= at its end$"),
             ('start ::= "a"', "root"),
             ("root ::= other", "other"),
             ("root ::= root", "left recursion"),

@@ -119,6 +119,19 @@ class TestCommands:
         says(terminal, "/stats")
         assert "evaluated" not in says(terminal, "hello")
 
+    def test_stats_on_a_narrow_terminal(self, chat: Open) -> None:
+        """The figures go on in the next line between two words."""
+        terminal = chat("--stats")
+        terminal.resize(120, 37)
+        lines = says(terminal, "hello").partition("window:")[0].splitlines()
+        figures = lines[next(i for i, line in enumerate(lines) if "tokens/s" in line) :]
+        assert len(figures) > 2
+        assert re.fullmatch(
+            r"\d+ tokens, [\d.]+ tokens/s; first after [\d.]+ s; "
+            r"prompt (\d+) tokens \(\1 evaluated, 0 cached\); cache \d+ of 512; stop; seed \d+",
+            " ".join(figures),
+        )
+
     def test_tokens(self, chat: Open) -> None:
         """A text's tokens with their ids, and nothing in them invisible."""
         shown = says(chat(), "/tokens the fox")

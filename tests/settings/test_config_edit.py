@@ -89,7 +89,7 @@ def test_what_can_t_be_changed_is_refused(text: str) -> None:
         ("sampling.temp", ["hot"], "sampling.temp hot: must be 0 or a number from 1e-06 up"),
         ("sampling.temp", ["1", "2"], "sampling.temp 1 2: takes one value"),
         ("engine.mlock", ["2"], "engine.mlock 2: must be true or false"),
-        ("sampling.stop", [""], "sampling.stop : must not be empty"),
+        ("sampling.stop", [""], "sampling.stop '': must not be empty"),
         ("model", ["\udcff"], "model: the value is not UTF-8"),
     ],
 )

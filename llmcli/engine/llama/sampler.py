@@ -213,6 +213,8 @@ class LlamaSampler:
                 pointer = lib.llama_sampler_init_grammar(self._vocabulary.pointer, grammar, b"root")
         if not pointer:
             told = said().strip().partition("\n")[0].removeprefix("parse: error parsing grammar: ")
+            if told.rstrip().endswith(" at"):  # then comes the rest of the grammar, which is nothing
+                told = f"{told.rstrip()} its end"
             reason = told or log.reason() or "it is empty or has a NUL in it"
             raise UsageError(
                 f"the grammar does not parse: {reason}",
