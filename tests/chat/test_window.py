@@ -212,10 +212,10 @@ def test_a_whole_conversation(turns: list[tuple[str, str]], policy: str, size: i
             return
         if plan.action == "summarize":
             check_fits(window, messages, plain, budget, plan)
-            window.keep(window.after(messages, plan, plain, "s" * (budget.summary // 4)))
+            window.keep(window.after(messages, plan, plain, "s" * (budget.summary // 4)), messages)
         elif plan.action != "nothing":
             check_fits(window, messages, plain, budget, plan)
-            window.keep(window.after(messages, plan, plain))
+            window.keep(window.after(messages, plan, plain), messages)
         cut = window.cut(messages)
         assert len(window.ids(messages, cut, plain)) < size
         assert cut.gone >= gone
@@ -233,7 +233,7 @@ def cut_once(policy: str, **more: int) -> tuple[Window, list[Message]]:
     window = window_for(policy, 300, **more)
     messages = [*MANY, Message(USER, "and now?")]
     plan = window.plan(messages, plain, window.budget(50))
-    window.keep(window.after(messages, plan, plain))
+    window.keep(window.after(messages, plan, plain), messages)
     return window, messages
 
 
