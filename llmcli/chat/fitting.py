@@ -114,7 +114,7 @@ class Fitting:
         self.held = self.window.cut(messages)
 
     def resume(self) -> None:
-        """The cache was filled by an earlier process: nobody knows with which cut, but with these messages."""
+        """The cache was filled by an earlier process: with these messages, and nobody knows which cut."""
         self.held, self._seen = Cut(), ()
 
     def compact(

@@ -132,7 +132,7 @@ class TestSteppingBackBehindACut:
         return session
 
     def test_nothing_of_the_message_that_was_edited_stays(self, crowded: Talk) -> None:
-        """What both messages say stands in the cache behind what only the first one said: it is read again."""
+        """What both say stands in the cache behind what only the first one said: it is read again."""
         session = self.cut_ahead(crowded())
         reply = last(session.edit(f"no, this: {self.LONG}"))
         assert reply.usage.cached_tokens < 10

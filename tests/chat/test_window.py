@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmcli.chat.messages import ASSISTANT, SYSTEM, USER, Message
-from llmcli.chat.policies import POLICIES, Budget, Plan
-from llmcli.chat.window import Window, turns_of
+from llmcli.chat.policies import POLICIES, SHORTEST_END, Budget, Plan
+from llmcli.chat.window import Cut, Window, turns_of
 from llmcli.errors import TemplateError, UsageError, WindowFullError
 from llmcli.settings.window import WindowOptions
 
@@ -174,6 +174,8 @@ def test_shift_loses_no_token_more_than_needed(messages: list[Message], size: in
     if plan.action == "shift":
         assert plan.tokens in (budget.room - budget.spare, budget.room)
         assert plan.cut < len(plain([body_of(messages)[i] for i in plan.part])) - 1
+        without = window.measured(messages, Cut(), plain).tokens(frozenset({*plan.dropped, *plan.part}))
+        assert plan.tokens - (without or 0) >= SHORTEST_END, "what stays of a turn says something"
 
 
 @settings(deadline=None, max_examples=150)
