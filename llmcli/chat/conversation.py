@@ -123,9 +123,8 @@ class Conversation:
 
         Raises UsageError where there is nothing to summarize or the summary is no shorter.
         """
-        last = self._last_user()
         spelling = self._spelling()
-        yield from self._fitting.compact(self.messages[: last + 1], spelling, self.sampling, on_prefill)
+        yield from self._fitting.compact(self.messages, spelling, self.sampling, on_prefill)
 
     def pin(self, number: int) -> bool:
         """Keep a message in the window whatever happens, or no longer; whether it is pinned now."""

@@ -230,10 +230,10 @@ class TestBeyondTraining:
         assert "--rope-scaling yarn --rope-freq-scale 0.5" in ran.stderr
 
     def test_the_way_out_reaches_far_enough(self, llmcli: Program) -> None:
-        """Also to a window a hundred times as large: who follows the hint gets no notice."""
-        args = ["-p", "hi", "-c", "65536", "--grammar", 'root ::= "yes"']
-        hint = llmcli("chat", *args).succeeded().stderr.splitlines()[-1]
-        assert llmcli("chat", *args, *hint.split()[:4]).succeeded().stderr == ""
+        """Also where the window is more than a hundred times as large as what the model was trained for."""
+        ran = llmcli("chat", "-p", "hi", "-c", "65536", "--grammar", 'root ::= "yes"').succeeded()
+        scale = float(ran.stderr.split("--rope-freq-scale ")[1].split()[0])
+        assert 0.9 * 512 < scale * 65536 <= 512
 
     def test_a_stretched_model_is_used_as_it_should_be(self, llmcli: Program) -> None:
         """Who follows the hint gets no notice."""
