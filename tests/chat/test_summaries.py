@@ -119,7 +119,7 @@ class TestSummaries:
         assert conversation.window.outside(conversation.messages) == frozenset(range(8))
 
     def test_compact_after_a_cut_that_was_made_ahead(self, crowded: Talk) -> None:
-        """What has left stays outside: the turns in the window alone are summed up, and fit with the request."""
+        """What has left stays outside: the turns in the window are summed up, and fit with the request."""
         sampling = SamplingOptions(temp=0, predict=16)
         conversation = crowded(sampling=sampling, model=BUNDLED_FILE, ctx_size=256)
         for number in range(20):
