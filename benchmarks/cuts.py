@@ -66,7 +66,7 @@ def _simulated(
         spelling = Spelling(render, vocabulary, known, encode=encode)
         plan = window.plan(messages, spelling, budget)
         if plan.dropped:
-            window.keep(window.after(messages, plan, spelling))
+            window.keep(window.after(messages, plan, spelling), messages)
         ids = window.ids(messages, window.cut(messages), spelling)
         took = 1000 * (time.process_time() - began)
         if plan.dropped:

@@ -215,7 +215,7 @@ def _client(
         spelling = Spelling(TEMPLATE.render, engine.tokenizer, ())
         plan = window.plan(messages, spelling, window.budget(predict))
         if plan.dropped:
-            window.keep(window.after(messages, plan, spelling))
+            window.keep(window.after(messages, plan, spelling), messages)
         reply, evaluated, seconds = send(window.view(messages, window.cut(messages)))
         messages.append(Message(ASSISTANT, reply))
         return evaluated, seconds, bool(plan.dropped)

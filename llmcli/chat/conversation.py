@@ -17,7 +17,7 @@ from llmcli.chat.tally import Tally, take_tally
 from llmcli.chat.template import ChatTemplate
 from llmcli.chat.thinking import OPEN
 from llmcli.chat.turn import take_turn
-from llmcli.chat.window import Cut, Window, split
+from llmcli.chat.window import Window, split
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.plan import common_prefix
 from llmcli.engine.protocol import Generator, Progress
@@ -114,7 +114,7 @@ class Conversation:
             ids = self.window.ids(other, fitted.cut, spelling)
         except (TemplateError, WindowFullError):
             return
-        self._fitting.keep(fitted.cut)
+        self._fitting.keep(fitted.cut, self.messages)
         self._known = ids[: common_prefix(fitted.ids, ids, len(ids))]
         yield Ahead(self._known, fitted.may_shift)
 
@@ -123,9 +123,8 @@ class Conversation:
 
         Raises UsageError where there is nothing to summarize or the summary is no shorter.
         """
-        last = self._last_user()
         spelling = self._spelling()
-        yield from self._fitting.compact(self.messages[: last + 1], spelling, self.sampling, on_prefill)
+        yield from self._fitting.compact(self.messages, spelling, self.sampling, on_prefill)
 
     def pin(self, number: int) -> bool:
         """Keep a message in the window whatever happens, or no longer; whether it is pinned now."""
@@ -159,8 +158,7 @@ class Conversation:
 
     def begin_anew(self) -> None:
         """The cache is another conversation's: nothing reaches this one but what both begin with."""
-        self.engine.forget_moved()
-        self._fitting.held = self.window.cut(self.messages)
+        self._fitting.begin_anew(self.messages)
 
     def stepped_back(self) -> None:
         """The messages are others: where that undoes a cut, nothing is left of what was moved for it."""
@@ -169,7 +167,8 @@ class Conversation:
 
     def resume(self, ids: Sequence[int]) -> None:
         """Go on where an earlier process stopped, whose last turn left `ids` in the cache."""
-        self._known, self._fitting.held = ids, Cut()
+        self._known = ids
+        self._fitting.resume()
 
     def change_model(self, engine: Generator, template: ChatTemplate) -> None:
         """Go on with another model; the messages stay, and are evaluated with the next one.
@@ -240,7 +239,7 @@ class Conversation:
         self._known = reply.ids
         if reply.message.content or reply.message.reasoning or reply.finish_reason != "cancelled":
             self.messages = [*messages, reply.message]
-            self._fitting.keep(fitted.cut)
+            self._fitting.keep(fitted.cut, self.messages)
             written = reply.ids[reply.usage.prompt_tokens - len(begun.ids) :]
             self._written = (written, reply.message) if reply.finish_reason != "stop" else NOTHING_WRITTEN
             self.n_replies += 1

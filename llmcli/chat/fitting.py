@@ -39,6 +39,8 @@ class Fitting:
     abort: AbortFlag
     held: Cut = field(default_factory=Cut)
     """The cut that the cache was filled with; after another one, what stays is found elsewhere in it."""
+    _seen: Sequence[Message] = ()
+    """The messages that the cache was filled with."""
     _untold: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -97,12 +99,23 @@ class Fitting:
         if plan.tokens > budget.room:
             left = window.size - len(ids)
             yield Notice(f"the message leaves only {left:,} tokens of the window for the reply")
-        return Fitted(ids, cut, self._outside(before, cut), self.shifts and cut != self.held)
+        # What stands in the cache behind words that were taken back was read after them: it must not move.
+        may_shift = self.shifts and cut != self.held and self._goes_on(messages)
+        return Fitted(ids, cut, self._outside(before, cut), may_shift)
 
-    def keep(self, cut: Cut) -> None:
-        """From now on this cut holds, and the cache is filled with it."""
-        self.window.keep(cut)
-        self.held = cut
+    def keep(self, cut: Cut, messages: Sequence[Message]) -> None:
+        """From now on this cut holds, and the cache is filled with these messages, cut so."""
+        self.window.keep(cut, messages)
+        self.held, self._seen = cut, messages
+
+    def begin_anew(self, messages: Sequence[Message]) -> None:
+        """These messages are others than those in the cache: nothing that was moved in it stays."""
+        self.engine.forget_moved()
+        self.held = self.window.cut(messages)
+
+    def resume(self) -> None:
+        """The cache was filled by an earlier process: with these messages, and nobody knows which cut."""
+        self.held, self._seen = Cut(), ()
 
     def compact(
         self,
@@ -130,7 +143,7 @@ class Fitting:
             raise UsageError(
                 "the summary is empty, no shorter, or found no room to be written: nothing was changed"
             )
-        window.keep(cut)
+        window.keep(cut, messages)
         yield told
 
     def summarized(
@@ -160,6 +173,10 @@ class Fitting:
         size = len(self.engine.tokenizer.encode(to_bytes(text), bos=False, eos=False))
         told = f"summarized {turns}, {plan.lost:,} tokens, in {size:,}: {text}"
         return cut if shorter else before, Dropped(told, len(plan.dropped), plan.lost)
+
+    def _goes_on(self, messages: Sequence[Message]) -> bool:
+        """Whether nothing was taken back of the messages in the cache, but at their end."""
+        return all(message == seen for message, seen in zip(messages, self._seen, strict=False))
 
     def _outside(self, before: Cut, cut: Cut) -> Outside:
         return Outside(

@@ -25,6 +25,9 @@ Action = Literal["nothing", "drop", "summarize", "shift"]
 
 NOTHING_GONE: frozenset[int] = frozenset()
 
+SHORTEST_END = 16
+"""The end of a turn with fewer tokens says nothing, or is but what the template writes between two turns."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -119,7 +122,7 @@ def shift(measured: Measured, budget: Budget) -> Plan | None:
     *before, last = [turn for turn in measured.turns if set(turn) <= set(whole.dropped)]
     larger = measured.tokens(measured.gone.union(*before))
     excess = (larger or 0) - max(whole.tokens, _target(budget, whole.tokens))
-    if larger is None or excess >= larger - whole.tokens:
+    if larger is None or larger - excess < whole.tokens + SHORTEST_END:
         return whole
     gone = measured.gone.union(*before)
     return replace(

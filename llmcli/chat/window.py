@@ -81,11 +81,14 @@ class Window:
 
     def cut(self, messages: Sequence[Message]) -> Cut:
         """The cut that holds for this conversation."""
-        self._cuts = self.cuts(messages)
-        return self._cuts[-1] if self._cuts else Cut()
+        cuts = self.cuts(messages)
+        return cuts[-1] if cuts else Cut()
 
     def cuts(self, messages: Sequence[Message]) -> list[Cut]:
-        """The cuts that hold for this conversation, each with the ones before it."""
+        """The cuts that hold for this conversation, each with the ones before it.
+
+        Those that do not are not forgotten by that: a turn that steps back behind them may come to nothing.
+        """
         body = tuple(split(messages)[1])
         n = len(self._cuts)
         while n and body[: len(self._cuts[n - 1].over)] != self._cuts[n - 1].over:
@@ -96,17 +99,18 @@ class Window:
         """Let these cuts be the ones that were made."""
         self._cuts = list(cuts)
 
-    def keep(self, cut: Cut) -> None:
-        """From now on this cut holds."""
+    def keep(self, cut: Cut, messages: Sequence[Message]) -> None:
+        """From now on this cut holds for this conversation, and no other that was made behind it."""
+        self._cuts = self.cuts(messages)
         if cut.over and (not self._cuts or self._cuts[-1] is not cut):
             self._cuts.append(cut)
 
     def take_back(self, messages: Sequence[Message]) -> bool:
         """Undo the last cut; False where there is none."""
-        if self.cut(messages) == Cut():
-            return False
-        self._cuts.pop()
-        return True
+        cuts = self.cuts(messages)
+        if cuts:
+            self._cuts = cuts[:-1]
+        return bool(cuts)
 
     def outside(self, messages: Sequence[Message], cut: Cut | None = None) -> frozenset[int]:
         """Which of the messages, counted without the leading system messages, are outside of the window."""
@@ -203,10 +207,17 @@ class Window:
     def _around(
         self, messages: Sequence[Message], cut: Cut, turn: Turn, spell: Spell
     ) -> tuple[list[int], list[int], int]:
-        """The ids with a turn and without it, and how far both are the same."""
+        """The ids with a turn and without it, and how far both are the same.
+
+        That is no further than to where the turn's own words begin: the next message may begin with the same
+        ones, and is another one when the user has typed it.
+        """
         ids = spell(self.view(messages, cut))
         without = spell(self.view(messages, replace(cut, gone=cut.gone | set(turn))))
-        return ids, without, common_prefix(ids, without, len(without))
+        at = len(split(messages)[0]) + turn[0]
+        probe = replace(messages[at], content="b" if messages[at].content.startswith("a") else "a")
+        other = spell(self.view([*messages[:at], probe, *messages[at + 1 :]], cut))
+        return ids, without, min(common_prefix(ids, s, len(s)) for s in (without, other))
 
     def _fixed(self, body: Sequence[Message]) -> set[int]:
         """The messages that always stay."""

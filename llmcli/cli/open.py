@@ -132,7 +132,9 @@ def open_engine(
                     f"{trained:,} that the model was trained for"
                 )
                 if not stretched:
-                    factor = math.floor(100 * trained / engine.context_size) / 100 or 0.01
+                    ratio = trained / engine.context_size
+                    unit = 10.0 ** (math.floor(math.log10(ratio)) - 1)
+                    factor = math.floor(ratio / unit) * unit
                     console.note(f"        --rope-scaling yarn --rope-freq-scale {factor:g} stretches it")
             yield engine
 

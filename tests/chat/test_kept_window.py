@@ -100,7 +100,7 @@ def test_a_summary_comes_back(opened: Open) -> None:
     for text in ("one", "two", "three"):
         asked(session, text)
     said = tuple(session.conversation.messages)
-    session.conversation.window.keep(Cut(said[:4], frozenset({0, 1}), 30, summary="They said one."))
+    session.conversation.window.keep(Cut(said[:4], frozenset({0, 1}), 30, summary="They said one."), said)
     session.keep_window()
     before = inside(session)
     assert "They said one." in before[0]

@@ -14,13 +14,14 @@ import pytest
 
 from llmcli.chat.conversation import Conversation
 from llmcli.chat.refill import Ahead, Refill
-from llmcli.chat.reply import Dropped
+from llmcli.chat.reply import Dropped, Reply
+from llmcli.chat.session import Session
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.engine import LlamaEngine
 from llmcli.errors import WindowFullError
 from llmcli.settings.engine import EngineOptions
 from tests.chat.crowding import ASKED, SAMPLING, asked
-from tests.chat.talking import Talk
+from tests.chat.talking import Talk, last
 from tests.models import make_model
 
 
@@ -113,3 +114,56 @@ class TestLookingAhead:
             except WindowFullError:
                 break
         assert list(conversation.look_ahead()) == []
+
+
+class TestSteppingBackBehindACut:
+    """A cut that was made after a reply, and another message in the place of the one before that reply."""
+
+    LONG = "a word and another one " * 4
+
+    def cut_ahead(self, conversation: Conversation) -> Session:
+        """Talk until something left after a reply, and the cache was shifted for it."""
+        session = Session(conversation)
+        while not conversation.window.outside(conversation.messages):
+            last(session.ask(f"{len(conversation.messages)} {self.LONG}"))
+            *_, ahead = conversation.look_ahead()
+            assert isinstance(ahead, Ahead)
+            Refill(conversation.engine, conversation.abort).start(ahead)
+        return session
+
+    def test_nothing_of_the_message_that_was_edited_stays(self, crowded: Talk) -> None:
+        """What both say stands in the cache behind what only the first one said: it is read again."""
+        session = self.cut_ahead(crowded())
+        reply = last(session.edit(f"no, this: {self.LONG}"))
+        assert reply.usage.cached_tokens < 10
+
+    @pytest.mark.parametrize("turn", ["edit", "undo"])
+    def test_nor_where_the_new_message_needs_a_cut(self, crowded: Talk, turn: str) -> None:
+        """What the two have in common is not moved."""
+        conversation = crowded(ctx_size=256)
+        session = Session(conversation)
+        last(session.ask(ASKED))
+        last(session.ask(self.LONG))
+        if turn == "undo":
+            session.undo()
+        say = session.edit if turn == "edit" else session.ask
+        *events, reply = say(f"no: {(ASKED + ' ') * 9}{self.LONG}")
+        assert isinstance(reply, Reply)
+        assert [event.messages for event in events if isinstance(event, Dropped)] == [2]
+        assert reply.usage.cached_tokens < 10
+
+    @pytest.mark.parametrize("turn", ["edit", "retry"])
+    def test_a_turn_that_comes_to_nothing_leaves_the_cut(self, crowded: Talk, turn: str) -> None:
+        """The window is as it was before: what had left it is not in it again."""
+        conversation = crowded()
+        session = self.cut_ahead(conversation)
+        cut, used = conversation.window.cut(conversation.messages), conversation.tally().used
+        events = session.edit("word " * 600) if turn == "edit" else session.retry()
+        if turn == "edit":
+            with pytest.raises(WindowFullError):
+                last(events)
+        else:
+            next(events)
+            events.close()
+        assert conversation.window.cut(conversation.messages) == cut
+        assert conversation.tally().used == used

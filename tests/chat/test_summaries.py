@@ -118,6 +118,19 @@ class TestSummaries:
         assert isinstance(notices[-1], Dropped)
         assert conversation.window.outside(conversation.messages) == frozenset(range(8))
 
+    def test_compact_after_a_cut_that_was_made_ahead(self, crowded: Talk) -> None:
+        """What has left stays outside: the turns in the window are summed up, and fit with the request."""
+        sampling = SamplingOptions(temp=0, predict=16)
+        conversation = crowded(sampling=sampling, model=BUNDLED_FILE, ctx_size=256)
+        for number in range(20):
+            asked(conversation, f"{number} what does top-k do when the temperature is low?")
+            if dropped := [event for event in conversation.look_ahead() if isinstance(event, Dropped)]:
+                break
+        n_turns = len(conversation.messages) // 2
+        first, *_ = conversation.compact()
+        assert str(first) == str(Notice(f"summarizing turns {dropped[0].messages // 2 + 1}-{n_turns - 1}"))
+        assert conversation.window.outside(conversation.messages) == frozenset(range(2 * n_turns - 2))
+
     def test_compact_without_room_for_the_summary(self, crowded: Talk) -> None:
         """Turns that do not fit into the window, as after a change of models, are not summed up."""
         conversation = crowded()

@@ -34,6 +34,17 @@ class TestCuts:
         assert reply.outside.messages_now == dropped.messages == len(outside)
         assert len(conversation.messages) == 2 * sum(m.role == "user" for m in conversation.messages)
 
+    def test_a_shift_leaves_a_message_that_begins_like_the_one_it_cuts_through(self, crowded: Talk) -> None:
+        """The cut is made before that message is known, and is not mistaken for a part of it."""
+        conversation = crowded("shift", ctx_size=256)
+        for number in range(4):
+            message = f"{ASKED}, {number} times: {'a word and another one ' * 11}"
+            asked(conversation, message)
+            assert f"<|im_start|>user\n{message}<|im_end|>" in seen(conversation)
+            list(conversation.look_ahead())
+            n = len(conversation.messages)
+            assert conversation.window.cut(conversation.messages).part == (n - 2, n - 1)
+
     @pytest.mark.parametrize("spelling", ["as read", "letter by letter"])
     def test_a_shift_evaluates_the_new_message_alone(self, crowded: Talk, spelling: str) -> None:
         """Also where the replies in the cache would read back as other tokens."""

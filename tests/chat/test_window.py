@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmcli.chat.messages import ASSISTANT, SYSTEM, USER, Message
-from llmcli.chat.policies import POLICIES, Budget, Plan
-from llmcli.chat.window import Window, turns_of
+from llmcli.chat.policies import POLICIES, SHORTEST_END, Budget, Plan
+from llmcli.chat.window import Cut, Window, turns_of
 from llmcli.errors import TemplateError, UsageError, WindowFullError
 from llmcli.settings.window import WindowOptions
 
@@ -174,6 +174,8 @@ def test_shift_loses_no_token_more_than_needed(messages: list[Message], size: in
     if plan.action == "shift":
         assert plan.tokens in (budget.room - budget.spare, budget.room)
         assert plan.cut < len(plain([body_of(messages)[i] for i in plan.part])) - 1
+        without = window.measured(messages, Cut(), plain).tokens(frozenset({*plan.dropped, *plan.part}))
+        assert plan.tokens - (without or 0) >= SHORTEST_END, "what stays of a turn says something"
 
 
 @settings(deadline=None, max_examples=150)
@@ -212,10 +214,10 @@ def test_a_whole_conversation(turns: list[tuple[str, str]], policy: str, size: i
             return
         if plan.action == "summarize":
             check_fits(window, messages, plain, budget, plan)
-            window.keep(window.after(messages, plan, plain, "s" * (budget.summary // 4)))
+            window.keep(window.after(messages, plan, plain, "s" * (budget.summary // 4)), messages)
         elif plan.action != "nothing":
             check_fits(window, messages, plain, budget, plan)
-            window.keep(window.after(messages, plan, plain))
+            window.keep(window.after(messages, plan, plain), messages)
         cut = window.cut(messages)
         assert len(window.ids(messages, cut, plain)) < size
         assert cut.gone >= gone
@@ -233,7 +235,7 @@ def cut_once(policy: str, **more: int) -> tuple[Window, list[Message]]:
     window = window_for(policy, 300, **more)
     messages = [*MANY, Message(USER, "and now?")]
     plan = window.plan(messages, plain, window.budget(50))
-    window.keep(window.after(messages, plan, plain))
+    window.keep(window.after(messages, plan, plain), messages)
     return window, messages
 
 

@@ -229,6 +229,12 @@ class TestBeyondTraining:
         assert "the window of 1,024 tokens is larger than the 512" in ran.stderr
         assert "--rope-scaling yarn --rope-freq-scale 0.5" in ran.stderr
 
+    def test_the_way_out_reaches_far_enough(self, llmcli: Program) -> None:
+        """Also where the window is more than a hundred times as large as what the model was trained for."""
+        ran = llmcli("chat", "-p", "hi", "-c", "65536", "--grammar", 'root ::= "yes"').succeeded()
+        scale = float(ran.stderr.split("--rope-freq-scale ")[1].split()[0])
+        assert 0.9 * 512 < scale * 65536 <= 512
+
     def test_a_stretched_model_is_used_as_it_should_be(self, llmcli: Program) -> None:
         """Who follows the hint gets no notice."""
         yarn = ["--rope-scaling", "yarn", "--rope-freq-scale", "0.5", "--yarn-orig-ctx", "512"]
