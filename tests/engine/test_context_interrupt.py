@@ -17,6 +17,7 @@ import pytest
 
 from llmcli.engine import interrupt
 from llmcli.engine.interrupt import AbortFlag
+from llmcli.engine.llama import cache as cache_module
 from llmcli.engine.llama import context as context_module
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.engine import LlamaEngine
@@ -25,6 +26,9 @@ from llmcli.engine.llama.model import LlamaModel
 from llmcli.errors import InterruptedByUser
 from tests.engine.contexts import ONE_THREAD, TOLERANCE, fresh_logits, ids_of
 from tests.models import make_model
+
+TRACED = (context_module.__file__, cache_module.__file__, interrupt.__file__)
+"""Where a Ctrl-C could part the cache from the account of it."""
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +87,8 @@ class TestInterrupt:
     def test_between_any_two_lines(self, model: LlamaModel) -> None:
         """A Ctrl-C at whatever line leaves the cache and the account of it one: nothing is off by a token.
 
-        Each line of context.py and interrupt.py that a `ready` and a `feed` run through gets a SIGINT of
-        its own.
+        Each line of context.py, cache.py and interrupt.py that a `ready` and a `feed` run through gets a
+        SIGINT of its own.
         """
         first, second = ids_of(30), [*ids_of(30)[:12], *ids_of(20, 1)]
         expected = fresh_logits(model, [*second, 7])
@@ -97,7 +101,7 @@ class TestInterrupt:
                 if not _interrupted_at(line, abort, context, second):
                     break
                 cached = list(context.cached)
-                assert lib.llama_memory_seq_pos_max(context.memory, 0) == len(cached) - 1
+                assert lib.llama_memory_seq_pos_max(context.cache.memory, 0) == len(cached) - 1
                 abort.is_set = False
                 context.ready([*second, 7])
                 np.testing.assert_allclose(context.logits(), expected, atol=TOLERANCE)
@@ -110,7 +114,7 @@ def _interrupted_at(line: int, abort: AbortFlag, context: LlamaContext, wanted: 
 
     def trace(frame: FrameType, event: str, _argument: object) -> Any:
         nonlocal left
-        if frame.f_code.co_filename not in (context_module.__file__, interrupt.__file__):
+        if frame.f_code.co_filename not in TRACED:
             return None
         if event == "line":
             left -= 1
