@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NoReturn
 from llmcli.errors import InputError, TemplateError, UsageError
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from importlib.abc import Traversable
 
     from llmcli.chat.template import ChatTemplate
@@ -33,7 +32,7 @@ def builtin_names() -> list[str]:
     return sorted(name.removesuffix(_SUFFIX) for name in files if name.endswith(_SUFFIX))
 
 
-def load_template(ref: str, *, bos: str, eos: str, now: datetime | None = None) -> ChatTemplate:
+def load_template(ref: str, *, bos: str, eos: str) -> ChatTemplate:
     """The built-in template named ``ref``, else the one in the file ``ref``.
 
     Raises UsageError when it is neither, InputError when the file can't be read as UTF-8, and
@@ -41,7 +40,7 @@ def load_template(ref: str, *, bos: str, eos: str, now: datetime | None = None) 
     """
     from llmcli.chat.template import ChatTemplate  # Jinja: not for those who only want the names
 
-    return ChatTemplate.from_source(_source(ref), name=ref, bos=bos, eos=eos, now=now)
+    return ChatTemplate.from_source(_source(ref), name=ref, bos=bos, eos=eos)
 
 
 def refuse_missing_template(model: str) -> NoReturn:

@@ -10,7 +10,7 @@ import typer
 from llmcli.cli.console import Console
 from llmcli.cli.formats import chosen_format
 from llmcli.cli.open import open_engine, progress
-from llmcli.cli.options import ModelRef
+from llmcli.cli.options import AsJson, ModelRef
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.settings.bench import BenchOptions
 from llmcli.settings.engine import EngineOptions
@@ -26,7 +26,7 @@ def bench(
     format: Annotated[  # noqa: A002 - the flag's name
         str | None, typer.Option("--format", metavar="|".join(FORMATS), help="Default: a table.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Measure how fast a model reads a prompt and generates, as llama-bench does, and what a chat waits for.
 

@@ -8,6 +8,7 @@ import typer
 
 from llmcli.cli.console import Console
 from llmcli.cli.formats import chosen_format
+from llmcli.cli.options import AsJson
 
 FORMATS = ("table", "toml", "json")
 KeyName = Annotated[str, typer.Argument(metavar="KEY", help="A setting, as 'config show' names it.")]
@@ -21,7 +22,7 @@ def show(
             "--format", metavar="|".join(FORMATS), help="Default: a table on a terminal, toml in a pipe."
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Show every setting, and where its value comes from.
 

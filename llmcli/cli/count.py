@@ -9,7 +9,7 @@ import typer
 
 from llmcli.cli.console import Console
 from llmcli.cli.inputs import known_size, sources
-from llmcli.cli.options import ModelRef, TokenizerRef
+from llmcli.cli.options import ModelRef, ParseSpecial, TokenizerRef
 from llmcli.cli.streams import Added, Records, open_encoder
 from llmcli.engine.processors import usable_processors
 from llmcli.errors import CheckError, InputError, LlmcliError, UsageError
@@ -31,13 +31,7 @@ def count(
         bool, typer.Option("--stats", help="Bytes, characters and bytes per token, too.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Everything, as JSON.")] = False,
-    parse_special: Annotated[
-        bool,
-        typer.Option(
-            "--parse-special/--no-parse-special",
-            help="Whether special tokens written in the text are special.",
-        ),
-    ] = True,
+    parse_special: ParseSpecial = True,
     bos: Annotated[bool, typer.Option("--bos/--no-bos", help="Count a BOS token.")] = False,
     eos: Annotated[bool, typer.Option("--eos/--no-eos", help="Count an EOS token.")] = False,
 ) -> None:

@@ -11,6 +11,7 @@ import typer
 from llmcli.cli.console import Console
 from llmcli.cli.formats import chosen_format
 from llmcli.cli.models_change import pull, rm
+from llmcli.cli.options import AsJson
 from llmcli.errors import UsageError
 from llmcli.settings.folders import cache_folder
 from llmcli.settings.memory import MemoryOptions
@@ -36,7 +37,7 @@ def list_models(
             "--format", metavar="|".join(FORMATS), help="Default: a table on a terminal, tsv in a pipe."
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    json: AsJson = False,
 ) -> None:
     """List the models on this machine, by the name that -m takes.
 

@@ -39,6 +39,14 @@ TokenizerRef = Annotated[
     ),
 ]
 
+AsJson = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
+ParseSpecial = Annotated[
+    bool,
+    typer.Option(
+        "--parse-special/--no-parse-special", help="Whether special tokens written in the text are special."
+    ),
+]
+
 ChatTemplateRef = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option("--chat-template", metavar="NAME|FILE", help="Template [default: the model's own]."),

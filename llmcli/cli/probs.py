@@ -12,7 +12,7 @@ from llmcli.cli.formats import chosen_format
 from llmcli.cli.inputs import read_input
 from llmcli.cli.keyboard import silent_keyboard
 from llmcli.cli.open import decode_text, open_engine, progress, read_file
-from llmcli.cli.options import ModelRef
+from llmcli.cli.options import AsJson, ModelRef
 from llmcli.cli.template import open_template, template_kwargs, templated_prompt
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.errors import UsageError
@@ -46,7 +46,7 @@ def probs(
     format: Annotated[  # noqa: A002 - the flag's name
         str | None, typer.Option("--format", metavar="|".join(FORMATS), help="Default: a table.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Show the distribution of the next token after a prompt.
 

@@ -9,6 +9,7 @@ import typer
 
 from llmcli.cli.console import Console
 from llmcli.cli.formats import chosen_format
+from llmcli.cli.options import AsJson
 from llmcli.errors import LlmcliError
 from llmcli.render.safe import safe_line
 from llmcli.settings.folders import cache_folder, sessions_file
@@ -68,7 +69,7 @@ def export(
         str | None,
         typer.Option("--format", metavar="|".join(EXPORTS), help="Default: md."),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    json: AsJson = False,
     everything: Annotated[
         bool, typer.Option("--all", help="All branches, not only the present one.")
     ] = False,

@@ -14,7 +14,14 @@ from llmcli.cli.cutting import Cutting, write_cut
 from llmcli.cli.formats import chosen_format
 from llmcli.cli.inputs import known_size, sources
 from llmcli.cli.open import open_tokenizer
-from llmcli.cli.options import ChatTemplateKwargs, ChatTemplateRef, ModelRef, TokenizerRef
+from llmcli.cli.options import (
+    AsJson,
+    ChatTemplateKwargs,
+    ChatTemplateRef,
+    ModelRef,
+    ParseSpecial,
+    TokenizerRef,
+)
 from llmcli.cli.streams import Added, Records, encoded, open_encoder, output
 from llmcli.cli.template import template_kwargs
 from llmcli.errors import UsageError
@@ -47,7 +54,7 @@ def tokenize(
             "65536 tokens.",
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    json: AsJson = False,
     output_file: Annotated[
         str | None, typer.Option("-o", "--output", metavar="FILE", help="Write to a file, not to stdout.")
     ] = None,
@@ -60,13 +67,7 @@ def tokenize(
     on_error: Annotated[
         str, typer.Option("--on-error", metavar="fail|skip", help="What to do with a line that is no record.")
     ] = "fail",
-    parse_special: Annotated[
-        bool,
-        typer.Option(
-            "--parse-special/--no-parse-special",
-            help="Whether special tokens written in the text are special.",
-        ),
-    ] = True,
+    parse_special: ParseSpecial = True,
     bos: Annotated[
         bool | None,
         typer.Option("--bos/--no-bos", help="Put a BOS token first [default: as the model asks]."),

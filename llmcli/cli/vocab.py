@@ -11,7 +11,7 @@ import typer
 from llmcli.cli.console import Console
 from llmcli.cli.formats import chosen_format
 from llmcli.cli.open import open_tokenizer
-from llmcli.cli.options import ModelRef, TokenizerRef
+from llmcli.cli.options import AsJson, ModelRef, TokenizerRef
 from llmcli.errors import LlmcliError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def vocab(
             "--format", metavar="|".join(FORMATS), help="Default: a table on a terminal, tsv in a pipe."
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="Short for --format json.")] = False,
+    json: AsJson = False,
 ) -> None:
     """Search the vocabulary: id, piece, bytes, kind and score of each token.
 

@@ -1,7 +1,7 @@
 """What the files of models said of themselves the last time, so that a list reads only new and changed ones.
 
-The first look at a large vocabulary takes two milliseconds a file, and as many megabytes from the disk as it
-has. A file is the same as long as its size and the time of its last change are.
+The first look at a large vocabulary takes three milliseconds a file, and as many megabytes from the disk as
+it has. A file is the same as long as its size and the time of its last change are.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from html import escape
-from importlib import resources
 
 from llmcli.probs.score import Score, ScoredToken
 from llmcli.render.bars import percent
+from llmcli.render.page import page
 from llmcli.render.safe import safe
 from llmcli.render.score import joined_text, summary
 from llmcli.render.tokens import visible_piece
@@ -25,28 +25,13 @@ def score_page(report: Score, model: str) -> str:
     tokens = "".join(
         _token(token, text) for token, text in zip(report.tokens, joined_text(report), strict=True)
     )
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{_shown(model)}: perplexity {report.perplexity:.3f}</title>
-<style>{_style()}</style>
-</head>
-<body>
-<h1>{_shown(model)}</h1>
+    body = f"""<h1>{_shown(model)}</h1>
 <p>{_shown(summary(report))}</p>
 <p class="key">probability of each token: {key}</p>
 <div class="text">{tokens}</div>
 {_entropy(report)}
-</body>
-</html>
 """
-
-
-def _style() -> str:
-    return resources.files("llmcli.render").joinpath("score.css").read_text(encoding="utf-8")
+    return page(f"{_shown(model)}: perplexity {report.perplexity:.3f}", "score.css", body)
 
 
 def _token(token: ScoredToken, text: str) -> str:

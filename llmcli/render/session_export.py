@@ -10,13 +10,13 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from html import escape
-from importlib import resources
 from typing import Any
 
 from llmcli.chat.messages import SYSTEM
 from llmcli.chat.saved import Saved
 from llmcli.chat.tree import ROOT, Node, path, tips
 from llmcli.render.data import to_json
+from llmcli.render.page import page
 from llmcli.render.safe import safe
 from llmcli.render.sessions import iso_time, local_time
 
@@ -81,22 +81,10 @@ def as_html(saved: Saved, *, everything: bool) -> str:
         parts.append(
             _section(message.role, message.content, heading, thought if message.reasoning else "", number)
         )
-    style = resources.files("llmcli.render").joinpath("session.css").read_text(encoding="utf-8")
-    return f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{_shown(saved.name)}</title>
-<style>{style}</style>
-</head>
-<body>
-<h1>{_shown(saved.name)}</h1>
+    body = f"""<h1>{_shown(saved.name)}</h1>
 <p>{_shown(saved.model)}, {local_time(saved.created)}</p>
-{"".join(parts)}</body>
-</html>
-"""
+{"".join(parts)}"""
+    return page(_shown(saved.name), "session.css", body)
 
 
 Export = Callable[..., str]

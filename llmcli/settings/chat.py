@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from llmcli.settings.option import option
-from llmcli.settings.values import choice, text_value
+from llmcli.settings.option import option, switch
+from llmcli.settings.values import choice
 
 THINK = ("show", "hide", "off")
 
@@ -21,27 +21,21 @@ class ChatOptions:
         parse=choice(*THINK),
         help="A reasoning model's thinking; off asks the template for none.",
     )
-    stats: bool = option(
+    stats: bool = switch(
         False,
         "--stats",
         off="--no-stats",
-        parse=text_value,
-        switch=True,
         help="Figures on stderr after each reply.",
     )
-    markdown: bool = option(
+    markdown: bool = switch(
         True,
         "--markdown",
         off="--plain",
-        parse=text_value,
-        switch=True,
         help="Draw replies on a terminal as Markdown, or stream them raw [default: markdown].",
     )
-    probs: bool = option(
+    probs: bool = switch(
         False,
         "--probs",
         off="--no-probs",
-        parse=text_value,
-        switch=True,
         help="Colour each token of a reply by its probability.",
     )

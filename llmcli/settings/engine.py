@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from llmcli.settings.option import option
+from llmcli.settings.option import option, switch
 from llmcli.settings.values import (
     choice,
     integer,
@@ -13,7 +13,6 @@ from llmcli.settings.values import (
     names,
     number,
     proportions,
-    text_value,
 )
 
 CACHE_TYPES = ("f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "iq4_nl", "q5_0", "q5_1")
@@ -131,12 +130,10 @@ class EngineOptions:
         parse=names,
         help="The devices for the layers, by name ('llmcli doctor' lists them); none = the CPU alone.",
     )
-    cpu_moe: bool = option(
+    cpu_moe: bool = switch(
         False,
         "-cmoe",
         "--cpu-moe",
-        parse=text_value,
-        switch=True,
         help="Keep the weights of a mixture of experts on the CPU.",
     )
     rpc: tuple[str, ...] = option(
@@ -146,25 +143,19 @@ class EngineOptions:
         parse=names,
         help="Use the devices of llama.cpp's RPC servers, where the build can.",
     )
-    no_mmap: bool = option(
+    no_mmap: bool = switch(
         False,
         "--no-mmap",
-        parse=text_value,
-        switch=True,
         help="Read the model into memory instead of mapping the file.",
     )
-    mlock: bool = option(
+    mlock: bool = switch(
         False,
         "--mlock",
-        parse=text_value,
-        switch=True,
         help="Keep the model from being swapped out.",
     )
-    swa_full: bool = option(
+    swa_full: bool = switch(
         False,
         "--swa-full",
-        parse=text_value,
-        switch=True,
         help="Keep the full cache of a sliding-window model.",
     )
     rope_scaling: str | None = option(

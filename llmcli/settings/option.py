@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from llmcli.errors import UsageError
-from llmcli.settings.values import Parse
+from llmcli.settings.values import Parse, text_value
 
 Group = TypeVar("Group")
 
@@ -50,6 +50,16 @@ def option(
     """A dataclass field that is an option; `default` is the value when nobody gives one."""
     metadata = {"option": Option(flags, help, parse, metavar, repeatable, switch, off, env, in_config)}
     return field(default=default, metadata=metadata)
+
+
+def switch(
+    default: bool,
+    *flags: str,
+    help: str,  # noqa: A002
+    off: str = "",
+) -> Any:
+    """A dataclass field that is a switch: its flag means True, its `off` flag False."""
+    return option(default, *flags, help=help, parse=text_value, switch=True, off=off)
 
 
 def options_of(group: type) -> dict[str, tuple[Option, Any]]:

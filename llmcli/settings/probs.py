@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from llmcli.errors import UsageError
-from llmcli.settings.option import option
+from llmcli.settings.option import option, switch
 from llmcli.settings.values import choice, integer, nonempty, temperatures, text_value
 
 
@@ -30,9 +30,7 @@ class ProbsOptions:
         parse=temperatures,
         help="The same candidates under several temperatures: 0,0.5,1,2.",
     )
-    chain: bool = option(
-        False, "--chain", parse=text_value, switch=True, help="The distribution after each sampler in turn."
-    )
+    chain: bool = switch(False, "--chain", help="The distribution after each sampler in turn.")
     steps: int | None = option(
         None,
         "--steps",
@@ -47,11 +45,9 @@ class ProbsOptions:
         parse=choice("greedy", "sample"),
         help="How --steps chooses (default: greedy).",
     )
-    score: bool = option(
+    score: bool = switch(
         False,
         "--score",
-        parse=text_value,
-        switch=True,
         help="The prompt itself: each token's logprob, and the perplexity.",
     )
     html: str | None = option(
@@ -87,19 +83,15 @@ class ProbsOptions:
         parse=text_value,
         help="Compare with what another prompt gives; with --score, on the tokens in which both end.",
     )
-    interactive: bool = option(
+    interactive: bool = switch(
         False,
         "-i",
         "--interactive",
-        parse=text_value,
-        switch=True,
         help="Explore: choose tokens, take them back, change the samplers.",
     )
-    chat: bool = option(
+    chat: bool = switch(
         False,
         "--chat",
-        parse=text_value,
-        switch=True,
         help="PROMPT is a user message: put it through the chat template.",
     )
     messages: str | None = option(

@@ -1,4 +1,4 @@
-"""What the tests of conversations share: a conversation with the tiny model."""
+"""What the tests of conversations share: conversations with the tiny model, a file of sessions."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from llmcli.chat.conversation import Conversation
+from llmcli.chat.store import Store
 from llmcli.chat.template import ChatTemplate
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.engine import LlamaEngine
@@ -24,6 +25,19 @@ def abort() -> Iterator[AbortFlag]:
     """A flag that has taken over SIGINT."""
     with AbortFlag().installed() as flag:
         yield flag
+
+
+@pytest.fixture
+def store_path(tmp_path: Path) -> Path:
+    """Where the file of sessions will be, in a folder that is not there yet."""
+    return tmp_path / "data" / "sessions.db"
+
+
+@pytest.fixture
+def store(store_path: Path) -> Iterator[Store]:
+    """A file of sessions."""
+    with Store(store_path) as store:
+        yield store
 
 
 @pytest.fixture

@@ -50,10 +50,11 @@ class TestMessages:
 
     def test_a_reply_can_not_either(self, talk: Talk) -> None:
         """A model that spells <|im_end|> letter by letter gets text back, not the token."""
-        conversation = talk(SamplingOptions(grammar='root ::= "a" "<|im_end|>" "b"', temp=0.0))
-        first = last(conversation.ask("x"))
-        if said(first) != "a<|im_end|>b":
-            pytest.skip("the grammar let the token itself through")
+        letter_by_letter = SamplingOptions(
+            grammar='root ::= "a" "<|im_end|>" "b"', logit_bias=((END, -float("inf")),), temp=0.0
+        )
+        conversation = talk(letter_by_letter)
+        assert said(last(conversation.ask("x"))) == "a<|im_end|>b"
         second = last(conversation.ask("y"))
         prompt = list(second.ids[: second.usage.prompt_tokens])
         assert control_ids(conversation, prompt) == [START, END] * 3 + [START]

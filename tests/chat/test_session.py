@@ -30,18 +30,6 @@ Talk = Callable[..., Session]
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "sessions.db"
-
-
-@pytest.fixture
-def store(path: Path) -> Iterator[Store]:
-    """The file of sessions."""
-    with Store(path) as store:
-        yield store
-
-
-@pytest.fixture
 def talk(engine: LlamaEngine, store: Store) -> Talk:
     """Makes sessions on the tiny model, saved unless asked not to be."""
 
@@ -60,9 +48,9 @@ def done(events: Iterator[Event]) -> Reply:
     return reply
 
 
-def on_disk(path: Path, name: str) -> list[str]:
+def on_disk(store_path: Path, name: str) -> list[str]:
     """What another reader of the file finds on the session's present branch."""
-    with Store(path) as other:
+    with Store(store_path) as other:
         tree = other.read(name).tree
         return [tree.nodes[n].message.content for n in path_of(tree)]
 
@@ -70,23 +58,23 @@ def on_disk(path: Path, name: str) -> list[str]:
 class TestATurn:
     """What is on disk while it goes on."""
 
-    def test_the_question_is_there_before_the_model_sees_it(self, talk: Talk, path: Path) -> None:
+    def test_the_question_is_there_before_the_model_sees_it(self, talk: Talk, store_path: Path) -> None:
         """At the first sign of the prompt being evaluated."""
         seen: list[list[str]] = []
-        done(talk().ask("hello", on_prefill=lambda _: seen.append(on_disk(path, "hello"))))
+        done(talk().ask("hello", on_prefill=lambda _: seen.append(on_disk(store_path, "hello"))))
         assert seen[0] == ["hello"]
 
-    def test_the_reply_grows(self, talk: Talk, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_the_reply_grows(self, talk: Talk, store_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """Where every token is written down, all that was shown is on disk at any moment."""
         monkeypatch.setattr(growing, "FLUSH", 0.0)
         shown = ""
         for event in talk().ask("hello"):
             if isinstance(event, Generated):
                 shown += "".join(text for text, _ in event.shown)
-                assert on_disk(path, "hello") == ["hello", shown]
-        assert on_disk(path, "hello") == ["hello", shown]
+                assert on_disk(store_path, "hello") == ["hello", shown]
+        assert on_disk(store_path, "hello") == ["hello", shown]
 
-    def test_one_that_is_broken_off_leaves_nothing(self, talk: Talk, path: Path) -> None:
+    def test_one_that_is_broken_off_leaves_nothing(self, talk: Talk, store_path: Path) -> None:
         """Neither on disk, nor in the tree, nor in the conversation."""
         session = talk()
         done(session.ask("one"))
@@ -95,15 +83,15 @@ class TestATurn:
             next(events)
             events.close()
             assert (session.tree, session.conversation.messages) == before
-            assert on_disk(path, "one") == [m.content for m in before[1]]
+            assert on_disk(store_path, "one") == [m.content for m in before[1]]
 
-    def test_one_that_fails_leaves_nothing(self, talk: Talk, path: Path) -> None:
+    def test_one_that_fails_leaves_nothing(self, talk: Talk, store_path: Path) -> None:
         """A first message that does not fit: not even a session."""
         session = talk()
         with pytest.raises(WindowFullError):
             done(session.ask("word " * 1000))
         session.leave()
-        with Store(path) as other:
+        with Store(store_path) as other:
             assert other.names() == []
 
     def test_an_answer_goes_with_what_made_it(self, talk: Talk) -> None:
@@ -114,7 +102,7 @@ class TestATurn:
         assert [m.seed for m in made] == [reply.seed for reply in replies]
         assert [m.finish_reason for m in made] == ["length", "length"]
 
-    def test_a_full_disk(self, talk: Talk, store: Store, path: Path) -> None:
+    def test_a_full_disk(self, talk: Talk, store: Store, store_path: Path) -> None:
         """A question is refused before the model sees it; with room on the disk, the next one is not."""
         session = talk()
         done(session.ask("one"))
@@ -124,10 +112,10 @@ class TestATurn:
         with pytest.raises(StoreError, match="full"):
             done(session.ask("two " * 3000))
         assert session.tree == before
-        assert len(session.conversation.messages) == len(on_disk(path, "one")) == 2
+        assert len(session.conversation.messages) == len(on_disk(store_path, "one")) == 2
         store._db.execute("PRAGMA max_page_count = 100000")
         done(session.ask("three"))
-        assert on_disk(path, "one") == [m.content for m in session.conversation.messages]
+        assert on_disk(store_path, "one") == [m.content for m in session.conversation.messages]
 
 
 class TestWalking:

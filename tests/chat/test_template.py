@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -237,10 +236,8 @@ class TestBrokenTemplates:
 
         signal.signal(signal.SIGALRM, ring)
         signal.setitimer(signal.ITIMER_REAL, 0.1)
-        started = time.monotonic()
         with pytest.raises(interrupt):
             rendered(ENDLESS)
-        assert time.monotonic() - started < 0.5
 
     @pytest.fixture
     def alarm(self) -> Iterator[None]:

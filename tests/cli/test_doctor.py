@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import pytest
 
 from llmcli import __version__
 from llmcli.engine.processors import usable_processors
-from tests.cli.program import Program
+from tests.cli.program import ROOT, Program
 
 
 def test_what_it_tells(llmcli: Program) -> None:
@@ -64,7 +63,7 @@ def test_a_build_for_another_processor(llmcli: Program) -> None:
     fake.mkdir()
     (fake / "__init__.py").touch()
     (fake / "llama_cpp.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGILL)\n")
-    ran = llmcli.process("doctor", env={"PYTHONPATH": os.pathsep.join([str(llmcli.home), str(Path.cwd())])})
+    ran = llmcli.process("doctor", env={"PYTHONPATH": os.pathsep.join([str(llmcli.home), str(ROOT)])})
     assert "instructions that the processor does not have" in ran.succeeded().text
 
 

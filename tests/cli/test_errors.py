@@ -263,7 +263,7 @@ def test_a_package_that_can_t_be_imported(llmcli: Program, tmp_path: Path) -> No
     package.mkdir()
     (package / "__init__.py").write_text("raise OSError('out of order')\n")
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
-    llmcli.process("chat", "-p", "hi", env={"PYTHONPATH": path}).failed(1)
+    llmcli.process("chat", "-p", "hi", env={"PYTHONPATH": path}).failed(1, "unexpected ")
 
 
 def test_llama_cpp_that_is_not_there(llmcli: Program, tmp_path: Path) -> None:

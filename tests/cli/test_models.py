@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -239,4 +240,6 @@ class TestNames:
 def test_help(stocked: Program) -> None:
     """Without a command the group says what there is."""
     text = stocked("models").succeeded().text
-    assert "list" in text and "show" in text
+    assert re.findall(r"^  (\w+) ", text.partition("Commands:\n")[2], re.M) == [
+        *("list", "show", "pull", "path", "rm"),
+    ]

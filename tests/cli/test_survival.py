@@ -87,7 +87,7 @@ def test_the_smallest_temperature_is_as_good_as_greedy(llmcli: Program) -> None:
 def test_a_token_that_is_no_utf8(llmcli: Program) -> None:
     """It is shown as its bytes, not called a bug."""
     ran = llmcli.process("probs", "hi", "--token", b"a\xff").succeeded()
-    assert r"a\xff" in ran.text or r"\xff" in ran.text
+    assert r"a\xff is " in ran.text
 
 
 @pytest.mark.parametrize("flag", ["--chat-template-kwargs", "--json-schema"])

@@ -136,14 +136,21 @@ class TestTemplates:
         assert notices(ran)
 
     def test_one_that_refuses_some_cuts(self, llmcli: Program) -> None:
-        """The cut is made where the template accepts it: here, an even number of earlier turns."""
+        """The cut is made where the template accepts it: here, with an odd number of earlier turns."""
         template = llmcli.home / "pairs.jinja"
         template.write_text(
-            "{% if messages | length > 20 and (messages | length) % 4 == 3 %}"
+            "{% if 'message 0:' not in messages[0].content and messages | length % 4 == 1 %}"
             "{{ raise_exception('I count turns in pairs') }}{% endif %}" + CHATML
         )
-        ran = llmcli("chat", "--turns", "-", *SAYS, "--chat-template", template, stdin=TURNS[:1000])
-        assert "pairs" not in ran.stderr or ran.exit_status == 1
+        turns = TURNS.splitlines(True)[:7]
+
+        def n_inside(*args: object) -> int:
+            """How many messages the last reply answers."""
+            ran = llmcli("chat", "--turns", "-", *SAYS, *args, stdin=b"".join(turns))
+            return 2 * len(turns) - 1 - int(context(ran)[-1]["dropped_messages"])
+
+        assert n_inside() == 9
+        assert n_inside("--chat-template", template) == 7
 
 
 class TestBadInput:
@@ -234,6 +241,12 @@ class TestBeyondTraining:
         ran = llmcli("chat", "-p", "hi", "-c", "65536", "--grammar", 'root ::= "yes"').succeeded()
         scale = float(ran.stderr.split("--rope-freq-scale ")[1].split()[0])
         assert 0.9 * 512 < scale * 65536 <= 512
+
+    def test_a_window_beyond_the_stretch(self, llmcli: Program) -> None:
+        """A stretch that does not reach that far is no reason to say nothing."""
+        stretch = ("--rope-scaling", "yarn", "--rope-freq-scale", "0.5")
+        ran = llmcli("chat", "-p", "hi", "-c", "4096", *stretch, "--grammar", 'root ::= "yes"').succeeded()
+        assert "the window of 4,096 tokens is larger than the 512" in ran.stderr
 
     def test_a_stretched_model_is_used_as_it_should_be(self, llmcli: Program) -> None:
         """Who follows the hint gets no notice."""

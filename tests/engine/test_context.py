@@ -110,7 +110,7 @@ class TestShift:
             assert np.isfinite(context.logits()).all()
             for token_id in ids_of(50, 1):
                 context.feed(token_id)
-            assert lib.llama_memory_seq_pos_max(context.memory, 0) == len(context.cached) - 1
+            assert lib.llama_memory_seq_pos_max(context.cache.memory, 0) == len(context.cached) - 1
 
     def test_is_close_to_what_a_fresh_context_says(self, model: LlamaModel) -> None:
         """Shifted positions are right: the logits resemble a fresh context's, and no others'."""
@@ -137,7 +137,7 @@ class TestShift:
         """What has left a sliding window is gone: such a context never shifts."""
         monkeypatch.setattr(memory, "sliding_window", lambda _model: 1 << 20)
         with LlamaContext(model, ONE_THREAD) as context:
-            assert not context.can_shift
+            assert not context.cache.can_shift
 
     def test_a_cache_that_can_not_be_cut_is_filled_anew(self, model: LlamaModel, monkeypatch: Any) -> None:
         """Recurrent models can't take back the end of a sequence: then all of it is evaluated again."""

@@ -171,7 +171,7 @@ class TestContextOptions:
         context = engine.context
         run = [i % 400 for i in range(100)]
         context.ready([*range(50), *run, 1])
-        context.can_shift = False
+        context.cache.can_shift = False
         assert context.ready([7, *run, 1], may_shift=True) == 102
         assert list(context.cached) == [7, *run, 1]
 

@@ -28,7 +28,7 @@ def test_more_branches_than_a_batch_has_tokens(
     """llama.cpp aborts where a batch is smaller than the number of sequences: it is made large enough."""
     asked = replace(ONE_THREAD, batch_size=batch_size, ubatch_size=ubatch_size, ctx_size=ctx_size)
     with LlamaModel(tiny_model, asked) as model, LlamaContext(model, asked, n_sequences=9) as context:
-        assert context.n_sequences == 9
+        assert context.cache.n_sequences == 9
         assert context.ready([1, 2, 3]) == 3
 
 

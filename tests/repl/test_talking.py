@@ -90,7 +90,7 @@ class TestCommands:
         terminal = chat()
         assert says(terminal, "/system") == "system: (none)"
         assert says(terminal, "/system Be a fox.") == "system: Be a fox."
-        assert "system" in says(terminal, "/context")
+        assert re.search(r"system +\d+ tokens  Be a fox\.", says(terminal, "/context"))
         assert says(terminal, "/system -") == "system: (none)"
 
     def test_set(self, chat: Open) -> None:

@@ -26,7 +26,7 @@ class LlamaBranches:
 
     def __init__(self, context: LlamaContext) -> None:
         self._context = context
-        self._free = list(range(context.n_sequences - 1, PROMPT, -1))
+        self._free = list(range(context.cache.n_sequences - 1, PROMPT, -1))
         self._lengths = {PROMPT: len(context.cached)}
         self.n_cells = context.size - len(context.cached)
         self.room = min(len(self._free), self.n_cells)
@@ -38,7 +38,7 @@ class LlamaBranches:
         if parent not in self._lengths or not self._free:
             raise EngineError(f"no such branch, or no room for more than {self.room}")
         branch = self._free.pop()
-        lib.llama_memory_seq_cp(self._context.memory, parent, branch, -1, -1)
+        lib.llama_memory_seq_cp(self._context.cache.memory, parent, branch, -1, -1)
         self._lengths[branch] = self._lengths[parent]
         return branch
 
@@ -72,7 +72,7 @@ class LlamaBranches:
     def drop(self, branch: int) -> None:
         """Take a branch out of the cache, with what no other branch shares."""
         del self._lengths[branch]
-        lib.llama_memory_seq_rm(self._context.memory, branch, -1, -1)
+        lib.llama_memory_seq_rm(self._context.cache.memory, branch, -1, -1)
         self._free.append(branch)
 
     def __enter__(self) -> LlamaBranches:

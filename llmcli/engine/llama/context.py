@@ -1,19 +1,17 @@
-"""A context: the model's KV cache, what is in it, and the logits after it."""
+"""A context: ids are evaluated into the KV cache, and there are the logits after them."""
 
 from __future__ import annotations
 
 import ctypes
 import time
 from collections.abc import Iterator, Sequence
-from math import inf
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.adapters import apply_adapters
-from llmcli.engine.llama.aside import PROMPT, Aside
+from llmcli.engine.llama.cache import LlamaCache
 from llmcli.engine.llama.library import lib, log
-from llmcli.engine.llama.memory import can_shift, can_step_back
 from llmcli.engine.llama.model import LlamaModel
 from llmcli.engine.llama.new_context import new_context, rows_at_once
 from llmcli.engine.llama.watch import SLOW, Watch
@@ -50,8 +48,6 @@ class LlamaContext:
         self._model = model
         self.abort = abort or AbortFlag()
         """Who hears of Ctrl-C."""
-        self._cached: list[int] = []
-        self._moved_at = inf  # where what was moved within the cache begins
         self._has_logits = False
         self.n_evaluated = 0
         """How many tokens were evaluated in all."""
@@ -59,17 +55,10 @@ class LlamaContext:
         with self.abort.calling():
             self._pointer = new_context(model, options, n_sequences)
         model.used_by(self)
-        self.memory: Any = lib.llama_get_memory(self._pointer)
-        """The C cache."""
+        self.cache = LlamaCache(model.pointer, self._pointer)
         self.size: int = lib.llama_n_ctx(self._pointer)
         self.n_threads: int = lib.llama_n_threads_batch(self._pointer)
         """How many threads evaluate a prompt."""
-        self.can_shift = can_shift(model.pointer, self.memory)
-        """Whether what stands further back in the cache can be moved, and put aside."""
-        n_sequences = lib.llama_n_seq_max(self._pointer)
-        self.aside = Aside(self.memory, n_sequences - 1) if self.can_shift else None
-        self.n_sequences: int = n_sequences - (1 if self.aside else 0)
-        """How many branches there can be, the one that `cached` speaks of among them."""
         self.n_vocab = model.vocabulary.n_tokens
         self._n_batch: int = lib.llama_n_batch(self._pointer)
         self.block = rows_at_once(self._pointer, self.n_vocab)
@@ -94,7 +83,7 @@ class LlamaContext:
     @property
     def cached(self) -> Sequence[int]:
         """The ids in the cache; not to be changed."""
-        return self._cached
+        return self.cache.ids
 
     def ready(
         self, wanted: Sequence[int], *, may_shift: bool = False, on_progress: Progress | None = None
@@ -105,9 +94,9 @@ class LlamaContext:
         not the same to the last digit. Raises WindowFullError where `wanted` does not fit (and changes
         nothing), InterruptedByUser on Ctrl-C (the cache then holds a beginning of `wanted`).
         """
-        pointer = self.pointer
+        pointer, cache = self.pointer, self.cache
         self._check_fits(wanted)
-        if self._has_logits and self._cached == list(wanted):
+        if self._has_logits and cache.ids == list(wanted):
             return 0
         steps = self._step_back(wanted, may_shift)
         n_fed = steps.fed(len(wanted))
@@ -115,17 +104,15 @@ class LlamaContext:
         step = lib.llama_n_ubatch(pointer) if on_progress else self._n_batch
         try:
             for start, end in [*steps.moved, (len(wanted), len(wanted))]:
-                for at in range(len(self._cached), start, step):
+                for at in range(len(cache.ids), start, step):
                     if on_progress:
                         on_progress(steps.fed(at) / n_fed)
                     self._append(pointer, wanted[at : min(at + step, start)])
-                if self.aside and start < end:
-                    with self.abort.calling():
-                        self.aside.give_back(start, end)
-                        self._cached += wanted[start:end]
+                with self.abort.calling():
+                    cache.give_back(wanted[start:end])
         finally:
-            if self.aside and steps.moved:
-                self.aside.clear()
+            if cache.aside and steps.moved:
+                cache.aside.clear()
         if on_progress:
             on_progress(1.0)
         return n_fed
@@ -159,7 +146,7 @@ class LlamaContext:
         as it was before.
         """
         self.check_id(token_id)
-        if len(self._cached) >= self.size:
+        if len(self.cache.ids) >= self.size:
             raise WindowFullError(f"the context window of {self.size:,} tokens is full")
         self._tokens[0] = token_id
         self._decode(self.pointer, self._batch, 1, (token_id,))
@@ -223,22 +210,11 @@ class LlamaContext:
             self.check_id(token_id)
 
     def _step_back(self, wanted: Sequence[int], may_shift: bool) -> Plan:
-        """Make the cache hold a beginning of `wanted` that lacks at least its last token; how it goes on.
-
-        What of the rest is there already is put aside, where it belongs.
-        """
-        steps = plan(self._cached, wanted, may_shift and self.can_shift)
+        """Make the cache hold a beginning of `wanted` that lacks at least its last token; how it goes on."""
+        steps = plan(self.cache.ids, wanted, may_shift and self.cache.can_shift)
         self._has_logits = False
         with self.abort.calling():
-            is_there = can_step_back(self._model.pointer, self.memory, len(self._cached), steps.kept)
-            if is_there and all(self._cut(start, end) for start, end in reversed(steps.cuts)):
-                if self.aside and steps.moved:
-                    self.aside.take(steps.kept, steps.moved)
-                    self._moved_at = min(self._moved_at, steps.kept)
-                    del self._cached[steps.kept :]
-                return steps
-            self._clear()
-        return Plan((), 0)
+            return self.cache.step_back(steps)
 
     def _append(self, pointer: int, ids: Sequence[int], *, every_row: bool = False) -> None:
         self._tokens[: len(ids)] = ids
@@ -249,37 +225,17 @@ class LlamaContext:
             self._batch.logits = None
         self.abort.check()
 
-    def _cut(self, start: int, end: int) -> bool:
-        """Take [start, end) out of the cache and move up what follows; False where the model can't."""
-        if not lib.llama_memory_seq_rm(self.memory, PROMPT, start, end):
-            return False
-        if end < len(self._cached):
-            lib.llama_memory_seq_add(self.memory, PROMPT, end, -1, start - end)
-            self._moved_at = min(self._moved_at, start)
-        elif start <= self._moved_at:
-            self._moved_at = inf
-        del self._cached[start:end]
-        return True
-
-    def _clear(self) -> None:
-        lib.llama_memory_clear(self.memory, True)
-        self._cached.clear()
-        self._moved_at = inf
-
     def hold(self, ids: Sequence[int]) -> None:
         """Take note that the cache was filled with `ids` from outside; without any, empty it."""
-        if not ids:
-            self._clear()
-        self._cached[:] = ids
+        self.cache.hold(ids)
         self._has_logits = False
-        self._moved_at = 0 if ids else inf  # nobody knows
 
     def forget_moved(self) -> None:
         """Take out of the cache what was moved within it, and what was evaluated behind that."""
-        if self._moved_at < len(self._cached):
+        if self.cache.holds_moved:
             self._has_logits = False
             with self.abort.calling():
-                self._cut(int(self._moved_at), len(self._cached))
+                self.cache.forget_moved()
 
     def evaluate(self, batch: Any, n_tokens: int) -> None:
         """Evaluate a batch of other sequences than the one that `cached` speaks of; errors as `ready`.
@@ -302,12 +258,12 @@ class LlamaContext:
             status = lib.llama_decode(pointer, batch)
             if status == DECODED:
                 self._watch.is_slow = time.perf_counter() - started > SLOW
-                self._cached.extend(ids)
+                self.cache.ids.extend(ids)
                 self._has_logits = bool(ids)
                 self.n_evaluated += n_tokens
                 return
             # Part of the batch may have been evaluated; we know only of what stood there before.
-            self._cut_tail(len(self._cached))
+            self.cache.cut_tail()
         finally:
             abort.in_call = False
         if status == ABORTED:
@@ -315,10 +271,6 @@ class LlamaContext:
         if status == NO_ROOM:
             raise WindowFullError(f"the context window of {self.size:,} tokens is full")
         raise EngineError(f"llama.cpp could not evaluate {n_tokens} tokens: {log.reason() or status}")
-
-    def _cut_tail(self, length: int) -> None:
-        if not lib.llama_memory_seq_rm(self.memory, PROMPT, length, -1):
-            self._clear()
 
 
 def _view(address: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -76,8 +76,8 @@ class LlamaEngine:
 
     @property
     def can_shift(self) -> bool:
-        """See LlamaContext.can_shift."""
-        return self.context.can_shift
+        """See LlamaCache.can_shift."""
+        return self.context.cache.can_shift
 
     def ready(
         self, wanted: Sequence[int], *, may_shift: bool = False, on_progress: Progress | None = None
@@ -121,7 +121,7 @@ class LlamaEngine:
     @contextmanager
     def aside(self) -> Iterator[None]:
         """What is in the cache now is there again when the block is left; see the protocol `Generator`."""
-        aside = self.context.aside
+        aside = self.context.cache.aside
         if aside is None:
             raise EngineError("nothing in this model's cache can be put aside")
         cached = list(self.cached)

@@ -22,6 +22,9 @@ from llmcli.gguf.cursor import AGAIN, read_bytes
 from llmcli.gguf.header import Array, Header, check_tokens, read_header
 from llmcli.settings.engine import EngineOptions
 
+F16 = 2
+"""Bytes of a value in the cache, as long as nobody asks for another type."""
+
 
 class Closable(Protocol):
     """Something that uses a model's memory until it is closed."""
@@ -79,6 +82,9 @@ class LlamaModel:
         self.offload = Offload(0, 0, ()) if vocab_only else came_of(options)
         if self.maps_file:
             self._file = os.open(path, os.O_RDONLY)
+        # Now: when a context stretches it, llama.cpp takes the stretched one for the trained one.
+        self.context_length = int(lib.llama_model_n_ctx_train(self.pointer))
+        """The window that the model was trained for, in tokens."""
         self.vocabulary = LlamaVocabulary(self)
 
     @property
@@ -96,11 +102,6 @@ class LlamaModel:
     def used_by(self, user: Closable) -> None:
         """Close `user` before this model: llama.cpp's objects read the model's memory to the last."""
         self._users.add(user)
-
-    @property
-    def context_length(self) -> int:
-        """The window that the model was trained for, in tokens."""
-        return int(lib.llama_model_n_ctx_train(self.pointer))
 
     @property
     def chat_template(self) -> str | None:
@@ -142,12 +143,12 @@ class LlamaModel:
                 hint="load the model again; with --no-mmap llmcli keeps a copy in memory",
             )
 
-    def kv_bytes_per_token(self, bytes_per_value: float = 2.0) -> int:
+    def kv_bytes_per_token(self) -> int:
         """About how much memory a token takes in the KV cache, for a model without tricks."""
         pointer = self.pointer
         heads = max(1, lib.llama_model_n_head(pointer))
         width = lib.llama_model_n_embd(pointer) * lib.llama_model_n_head_kv(pointer) // heads
-        return int(2 * lib.llama_model_n_layer(pointer) * width * bytes_per_value)
+        return int(2 * lib.llama_model_n_layer(pointer) * width * F16)
 
     def keep_allocated(self) -> None:
         """From now on `close` frees nothing; the program's end does.

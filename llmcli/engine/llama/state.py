@@ -52,7 +52,7 @@ def restore_state(context: LlamaContext, ids: Sequence[int], state: memoryview) 
     with context.abort.calling():
         context.hold(())
         read = lib.llama_state_seq_set_data(context.pointer, buffer, len(state), PROMPT)
-        last = lib.llama_memory_seq_pos_max(context.memory, PROMPT)
+        last = lib.llama_memory_seq_pos_max(context.cache.memory, PROMPT)
         fits = bool(read == len(state) and last == len(ids) - 1)
         context.hold(ids if fits else ())
     return fits
