@@ -36,8 +36,8 @@ assert context
 print(time.perf_counter() - began, time.process_time() - cpu)
 """
 
-TAKES_INPUT = "\x1b[?2004h"
-"""From here on the terminal marks what is pasted: the line editor is there."""
+TAKES_INPUT = "\x1b[?7l"
+"""The line editor draws its line, which it wraps itself."""
 
 Times = tuple[float, float]
 """Seconds elapsed, and of the processor."""
