@@ -54,7 +54,13 @@ def in_order(work: Callable[[Job], Result], jobs: Iterable[Job | None], workers:
                 begun.append(future)
                 if len(threads) < min(workers, len(begun)):
                     threads.append(threading.Thread(target=run, name="tokenize", daemon=True))
-                    threads[-1].start()
+                    try:
+                        threads[-1].start()
+                    except RuntimeError:  # no further one may be begun: those that there are do it, or this
+                        threads.pop()
+                        if not threads:
+                            tasks.put(None)
+                            run()
             while begun and (job is None or begun[0].done() or len(begun) > 2 * workers):
                 yield begun.popleft().result()
         while begun:

@@ -56,6 +56,25 @@ def test_ctrl_c_while_a_deep_text_is_tokenized(llmcli: Program, shared: Path) ->
             assert ran.exit_status in (0, 130), (ran.exit_status, ran.stderr)
 
 
+@pytest.mark.parametrize("command", ["tokenize --lines", "vocab c"])
+def test_where_no_thread_can_be_begun(llmcli: Program, command: str) -> None:
+    """What needs no thread does without: here none finds room for its stack."""
+    texts = b"c\nd\nc\n"
+    limited = f'ulimit -Ss {1 << 36} || exit 77; exec "{sys.executable}" -m llmcli {command}'
+    done = subprocess.run(
+        ["bash", "-c", limited],
+        input=texts,
+        env=llmcli.environ(),
+        cwd=llmcli.home,
+        capture_output=True,
+        check=False,
+    )
+    if done.returncode == 77:
+        pytest.skip("the limit on stacks can't be raised here")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout == llmcli(*command.split(), stdin=texts).succeeded().stdout
+
+
 def test_unbuffered_output_is_whole_or_an_error(llmcli: Program) -> None:
     """A raw stream may take part of a write; what is left is written, or its failure is said."""
     (llmcli.home / "long.txt").write_bytes(b"a b " * 50_000)

@@ -11,11 +11,15 @@ Result = TypeVar("Result")
 _stack_size_lock = threading.Lock()
 
 
+class NoThreadError(Exception):
+    """No thread can be begun, or none with so large a stack."""
+
+
 def call_apart(function: Callable[[], Result], stack: int = 0) -> Result:
     """The result of `function`, called with a stack of so many bytes (0: the usual).
 
     Its exceptions come through. Ctrl-C ends the waiting and leaves the thread where it is: a program that
-    ends then does so without it (llmcli.cli.main). Raises RuntimeError where no such thread can be begun.
+    ends then does so without it (llmcli.cli.main). Raises NoThreadError where no such thread can be begun.
     """
     outcome: list[Result] = []
     failure: list[BaseException] = []
@@ -28,9 +32,12 @@ def call_apart(function: Callable[[], Result], stack: int = 0) -> Result:
 
     thread = threading.Thread(target=run, name="apart", daemon=True)
     with _stack_size_lock:
-        before = threading.stack_size(_rounded(stack))
+        before = threading.stack_size()
         try:
+            threading.stack_size(_rounded(stack))
             thread.start()
+        except RuntimeError:
+            raise NoThreadError from None
         finally:
             threading.stack_size(before)
     thread.join()

@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from llmcli.engine.llama.apart import call_apart
+from llmcli.engine.llama.apart import NoThreadError, call_apart
 from llmcli.errors import InputError
 
 Result = TypeVar("Result")
@@ -50,7 +50,7 @@ def call_deep(function: Callable[[], Result], depth: int) -> Result:
         )
     try:
         return call_apart(function, stack)
-    except RuntimeError:
+    except NoThreadError:
         raise InputError(
             f"no stack of {stack >> 20} MB can be had for {depth:,} bytes without a break",
             hint="raise the limit on address space (ulimit -v), or break the text into lines",

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from llmcli.engine.interrupt import AbortFlag
-from llmcli.engine.llama.apart import call_apart
+from llmcli.engine.llama.apart import NoThreadError, call_apart
 from llmcli.engine.llama.library import lib, log
 from llmcli.engine.llama.placing import came_of, place
 from llmcli.engine.llama.vocabulary import NO_TOKEN, LlamaVocabulary
@@ -222,11 +222,16 @@ def _load(
     log.lines.clear()
     abort.is_set = False
     name = os.fsencode(path)
-    if vocab_only:  # llama.cpp looks at no flag while it reads one, for up to a second
-        pointer = call_apart(lambda: lib.llama_model_load_from_file(name, params))
-    else:
+
+    def load() -> Any:
         with abort.calling():
-            pointer = lib.llama_model_load_from_file(name, params)
+            return lib.llama_model_load_from_file(name, params)
+
+    try:
+        # While it reads a vocabulary, for up to a second, llama.cpp looks at no flag.
+        pointer = call_apart(load) if vocab_only else load()
+    except NoThreadError:
+        pointer = load()
     if abort.is_set:
         if pointer is not None:
             lib.llama_model_free(pointer)
