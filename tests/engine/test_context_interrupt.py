@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -90,7 +90,12 @@ class TestInterrupt:
             abort = AbortFlag()
             with LlamaContext(model, replace(ONE_THREAD, batch_size=8), abort) as context:
                 context.ready(first)
-                if not _interrupted_at(line, abort, context, second):
+
+                def work(context: LlamaContext = context) -> None:
+                    context.ready(second)
+                    context.feed(7)
+
+                if not _interrupted_at(line, abort, work)[0]:
                     break
                 cached = list(context.cached)
                 assert lib.llama_memory_seq_pos_max(context.cache.memory, 0) == len(cached) - 1
@@ -99,10 +104,24 @@ class TestInterrupt:
                 np.testing.assert_allclose(context.logits(), expected, atol=TOLERANCE)
         assert line > 50
 
+    def test_none_is_lost(self, model: LlamaModel) -> None:
+        """A Ctrl-C at whatever line of a `ready` ends it: none is noted, and left to whoever comes next."""
+        head, middle, tail = ids_of(12), ids_of(8, 1), ids_of(20, 2)
+        line, reached = 0, True
+        while reached:
+            line += 1
+            abort = AbortFlag()
+            with LlamaContext(model, replace(ONE_THREAD, batch_size=8), abort) as context:
+                context.ready([*head, *tail])
+                wanted = [*head, *middle, *tail[5:], 7]
+                reached, raised = _interrupted_at(line, abort, lambda: context.ready(wanted, may_shift=True))  # noqa: B023
+                assert raised == reached
+        assert line > 50
 
-def _interrupted_at(line: int, abort: AbortFlag, context: LlamaContext, wanted: list[int]) -> bool:
-    """Run ready and feed with a SIGINT at the `line`-th line of the two; whether there are so many."""
-    left = line
+
+def _interrupted_at(line: int, abort: AbortFlag, work: Callable[[], object]) -> tuple[bool, bool]:
+    """Do `work` with a SIGINT at its `line`-th line: whether there are so many, and whether it was ended."""
+    left, raised = line, False
 
     def trace(frame: FrameType, event: str, _argument: object) -> Any:
         nonlocal left
@@ -118,10 +137,9 @@ def _interrupted_at(line: int, abort: AbortFlag, context: LlamaContext, wanted: 
     with abort.installed():
         sys.settrace(trace)
         try:
-            context.ready(wanted)
-            context.feed(7)
+            work()
         except (KeyboardInterrupt, InterruptedByUser):
-            pass
+            raised = True
         finally:
             sys.settrace(before)
-    return left <= 0
+    return left <= 0, raised

@@ -55,7 +55,7 @@ class LlamaContext:
         with self.abort.calling():
             self._pointer = new_context(model, options, n_sequences)
         model.used_by(self)
-        self.cache = LlamaCache(model.pointer, self._pointer)
+        self._cache = LlamaCache(model.pointer, self._pointer)
         self.size: int = lib.llama_n_ctx(self._pointer)
         self.n_threads: int = lib.llama_n_threads_batch(self._pointer)
         """How many threads evaluate a prompt."""
@@ -81,9 +81,16 @@ class LlamaContext:
         return self._pointer
 
     @property
+    def cache(self) -> LlamaCache:
+        """The KV cache and the account of it. Raises EngineError after `close`."""
+        if self._pointer is None:
+            raise EngineError("the context is closed")
+        return self._cache
+
+    @property
     def cached(self) -> Sequence[int]:
         """The ids in the cache; not to be changed."""
-        return self.cache.ids
+        return self._cache.ids
 
     def ready(
         self, wanted: Sequence[int], *, may_shift: bool = False, on_progress: Progress | None = None
@@ -108,8 +115,9 @@ class LlamaContext:
                     if on_progress:
                         on_progress(steps.fed(at) / n_fed)
                     self._append(pointer, wanted[at : min(at + step, start)])
-                with self.abort.calling():
-                    cache.give_back(wanted[start:end])
+                if start < end:
+                    with self.abort.calling():
+                        cache.give_back(wanted[start:end])
         finally:
             if cache.aside and steps.moved:
                 cache.aside.clear()
@@ -146,7 +154,7 @@ class LlamaContext:
         as it was before.
         """
         self.check_id(token_id)
-        if len(self.cache.ids) >= self.size:
+        if len(self._cache.ids) >= self.size:
             raise WindowFullError(f"the context window of {self.size:,} tokens is full")
         self._tokens[0] = token_id
         self._decode(self.pointer, self._batch, 1, (token_id,))
@@ -211,10 +219,10 @@ class LlamaContext:
 
     def _step_back(self, wanted: Sequence[int], may_shift: bool) -> Plan:
         """Make the cache hold a beginning of `wanted` that lacks at least its last token; how it goes on."""
-        steps = plan(self.cache.ids, wanted, may_shift and self.cache.can_shift)
+        steps = plan(self._cache.ids, wanted, may_shift and self._cache.can_shift)
         self._has_logits = False
         with self.abort.calling():
-            return self.cache.step_back(steps)
+            return self._cache.step_back(steps)
 
     def _append(self, pointer: int, ids: Sequence[int], *, every_row: bool = False) -> None:
         self._tokens[: len(ids)] = ids
@@ -235,7 +243,7 @@ class LlamaContext:
         if self.cache.holds_moved:
             self._has_logits = False
             with self.abort.calling():
-                self.cache.forget_moved()
+                self._cache.forget_moved()
 
     def evaluate(self, batch: Any, n_tokens: int) -> None:
         """Evaluate a batch of other sequences than the one that `cached` speaks of; errors as `ready`.
@@ -258,12 +266,12 @@ class LlamaContext:
             status = lib.llama_decode(pointer, batch)
             if status == DECODED:
                 self._watch.is_slow = time.perf_counter() - started > SLOW
-                self.cache.ids.extend(ids)
+                self._cache.ids.extend(ids)
                 self._has_logits = bool(ids)
                 self.n_evaluated += n_tokens
                 return
             # Part of the batch may have been evaluated; we know only of what stood there before.
-            self.cache.cut_tail()
+            self._cache.cut_tail()
         finally:
             abort.in_call = False
         if status == ABORTED:
