@@ -60,7 +60,8 @@ def probs(
         from llmcli.probs.tree import check_size
 
         check_size(shown.tree or 1, shown.width or DEFAULT_WIDTH)
-    if sampling_given and mode in UNSAMPLED:
+    # As JSON, --temps has each token's sampled_prob as well.
+    if sampling_given and mode in UNSAMPLED and not (mode == "temps" and as_json):
         console.note("notice: sampling options change nothing here: these are the model's own probabilities")
     prompt_of = _prompt(console, prompt, file, shown)
     abort = AbortFlag()

@@ -108,6 +108,13 @@ class TestJson:
         assert told not in plain.stderr
         assert told in sampled.stderr
 
+    def test_sampling_options_beside_temperatures(self, llmcli: Program) -> None:
+        """In JSON they change what each token is sampled with, and nothing is said to the contrary."""
+        view = ("probs", TEXT, "--temps", "0,1", "--json")
+        sampled = llmcli(*view, "--top-k", 1).succeeded()
+        assert sampled.json["top"][0]["sampled_prob"] == 1.0 > llmcli(*view).json["top"][0]["sampled_prob"]
+        assert "notice" not in sampled.stderr
+
     def test_versus(self, llmcli: Program, other_model: Path) -> None:
         """Another model, another prompt; with --score token by token."""
         keys = {"kl_bits", "js_bits", "same_top", "movers"}
