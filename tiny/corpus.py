@@ -24,7 +24,7 @@ else:
 
 FOLDER = Path(__file__).parent / "corpus"
 
-PHRASED = 0.4
+PHRASED = 0.25
 """The share of questions that are made of a phrase and a frame."""
 REMEMBERING = 0.45
 """The share of conversations in which the user tells something and asks for it."""

@@ -115,7 +115,8 @@ def open_engine(
 
     _listen(console)
     if ahead:
-        threading.Thread(target=_do, args=(ahead,), daemon=True).start()
+        with suppress(RuntimeError):  # no thread may be begun any more: it is done when it is needed
+            threading.Thread(target=_do, args=(ahead,), daemon=True).start()
     with abort.installed():
         with progress(console, f"loading {path.name}") as on_progress:
             engine = LlamaEngine.load(

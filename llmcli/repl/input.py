@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from prompt_toolkit import Application, PromptSession
@@ -70,7 +71,8 @@ class Input:
     def _idle(self, app: Application[str]) -> None:
         """The first prompt is there: from now on the user takes their time."""
         app.after_render -= self._idle
-        threading.Thread(target=self._when_idle, daemon=True).start()
+        with suppress(RuntimeError):  # no thread may be begun any more
+            threading.Thread(target=self._when_idle, daemon=True).start()
 
     def _bottom_line(self) -> str:
         """How the command that is being typed is written; else the state of things."""

@@ -64,9 +64,11 @@ class Ahead:
         pays = self._n_bytes >= worth_building(n_tokens)
         # Where there is no memory left gigatoken aborts: in a helper that costs no more than the helper.
         if pays and may_remember(header) and not is_bounded():
-            self._building = Future()
-            args = (header, self._building)
-            threading.Thread(target=self._build, args=args, name="gigatoken", daemon=True).start()
+            building: Future[Backend | None] = Future()
+            args = (header, building)
+            with suppress(RuntimeError):  # no thread may be begun any more
+                threading.Thread(target=self._build, args=args, name="gigatoken", daemon=True).start()
+                self._building = building
 
     def backend(self) -> Backend | None:
         """What was built, once it is; None where nothing was begun or came of it."""

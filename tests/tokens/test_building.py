@@ -5,6 +5,8 @@ from __future__ import annotations
 from io import BytesIO
 from pathlib import Path
 
+import pytest
+
 from llmcli.gguf.header import read_header
 from llmcli.tokens.building import Ahead, worth_building
 from llmcli.tokens.bulk import gguf_bulk_encoder
@@ -44,6 +46,19 @@ def test_where_it_does_not_pay(vocabularies: Vocabularies) -> None:
     ahead = Ahead(worth_building(vocabulary.n_tokens), None)
     ahead.begin(vocabulary.header())
     assert ahead.backend() is not None
+
+
+def test_where_memory_is_limited(vocabularies: Vocabularies) -> None:
+    """gigatoken ends the process that finds no memory: where there is a limit, that is left to helpers."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    ahead = Ahead(ENOUGH, None)
+    try:
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 45, before[1]))
+        ahead.begin(vocabularies["tiny"].header())
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+    assert ahead.backend() is None
 
 
 def test_other_vocabularies(tmp_path: Path) -> None:
