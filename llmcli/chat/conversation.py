@@ -165,10 +165,10 @@ class Conversation:
         if self.window.cut(self.messages) != self._fitting.held:
             self.begin_anew()
 
-    def resume(self, ids: Sequence[int]) -> None:
-        """Go on where an earlier process stopped, whose last turn left `ids` in the cache."""
+    def resume(self, ids: Sequence[int], messages: Sequence[Message]) -> None:
+        """Go on where an earlier process stopped, whose last turn left `ids` of these messages in the cache."""
         self._known = ids
-        self._fitting.resume()
+        self._fitting.resume(messages)
 
     def change_model(self, engine: Generator, template: ChatTemplate) -> None:
         """Go on with another model; the messages stay, and are evaluated with the next one.

@@ -113,9 +113,9 @@ class Fitting:
         self.engine.forget_moved()
         self.held = self.window.cut(messages)
 
-    def resume(self) -> None:
+    def resume(self, messages: Sequence[Message]) -> None:
         """The cache was filled by an earlier process: with these messages, and nobody knows which cut."""
-        self.held, self._seen = Cut(), ()
+        self.held, self._seen = Cut(), messages
 
     def compact(
         self,
