@@ -134,8 +134,8 @@ class Session:
             raise UsageError(f"{name!r} is this session")
         opened = store.open(name)
         self.leave()
-        self._begin(opened)
         self.conversation.system = opened.system
+        self._begin(opened)
 
     def new(self) -> None:
         """Leave this session and begin another one, with the same system message."""
@@ -186,7 +186,7 @@ class Session:
         kept_window.restore(self.conversation.window, saved.window, saved.tree, self.model)
         self.conversation.begin_anew()
         if self.snapshots is not None and (ids := self.snapshots.resume(saved.key)):
-            self.conversation.resume(ids)
+            self.conversation.resume(ids, _messages(saved.system, saved.tree))
 
     def _answer(
         self,
@@ -270,13 +270,17 @@ class Session:
         self.conversation.messages = self._with_system(tree)
 
     def _with_system(self, tree: Tree) -> list[Message]:
-        system = self.conversation.system
-        return [*([Message(SYSTEM, system)] if system else []), *trees.messages(tree)]
+        return _messages(self.conversation.system, tree)
 
     def _needed_store(self) -> Store:
         if self.store is None:
             raise UsageError("this conversation is not saved", hint="/export FILE writes it to a file")
         return self.store
+
+
+def _messages(system: str, tree: Tree) -> list[Message]:
+    """What was said on a tree's present branch, behind the system message if there is one."""
+    return [*([Message(SYSTEM, system)] if system else []), *trees.messages(tree)]
 
 
 def _said(tree: Tree, text: str) -> Tree:

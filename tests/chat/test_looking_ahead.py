@@ -16,6 +16,8 @@ from llmcli.chat.conversation import Conversation
 from llmcli.chat.refill import Ahead, Refill
 from llmcli.chat.reply import Dropped, Reply
 from llmcli.chat.session import Session
+from llmcli.chat.snapshot import Snapshots
+from llmcli.chat.store import Store
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.engine import LlamaEngine
 from llmcli.errors import WindowFullError
@@ -151,6 +153,30 @@ class TestSteppingBackBehindACut:
         assert isinstance(reply, Reply)
         assert [event.messages for event in events if isinstance(event, Dropped)] == [2]
         assert reply.usage.cached_tokens < 10
+
+    @pytest.mark.parametrize("other", ["message", "system message"])
+    def test_nor_in_a_session_that_is_gone_on_with(
+        self, crowded: Talk, store: Store, tmp_path: Path, other: str
+    ) -> None:
+        """What the cache held when it was left is known, also by who reads it from the disk."""
+        conversation = crowded()
+        snapshots = Snapshots(tmp_path, conversation.engine, "tiny")
+        session = Session(conversation, store=store, snapshots=snapshots)
+        conversation.system = "a b"
+        last(session.ask(ASKED))
+        last(session.ask(self.LONG * 4))
+        name = session.name
+        assert name is not None
+        session.leave()
+        if other == "system message":
+            conversation.system = "b b"
+        session = Session(conversation, store=store, saved=store.open(name), snapshots=snapshots)
+        assert len(conversation.engine.cached) > 256
+        say = session.edit if other == "message" else session.ask
+        *events, reply = say(f"no: {(ASKED + ' ') * 14}{self.LONG * 4}")
+        assert isinstance(reply, Reply)
+        assert any(isinstance(event, Dropped) for event in events)
+        assert reply.usage.cached_tokens < 20
 
     @pytest.mark.parametrize("turn", ["edit", "retry"])
     def test_a_turn_that_comes_to_nothing_leaves_the_cut(self, crowded: Talk, turn: str) -> None:
