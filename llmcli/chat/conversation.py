@@ -166,7 +166,7 @@ class Conversation:
             self.begin_anew()
 
     def resume(self, ids: Sequence[int], messages: Sequence[Message]) -> None:
-        """Go on where an earlier process stopped, whose last turn left `ids` of these messages in the cache."""
+        """Go on where an earlier process stopped: it left `ids` in the cache, and these messages."""
         self._known = ids
         self._fitting.resume(messages)
 
