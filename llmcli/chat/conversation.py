@@ -210,6 +210,7 @@ class Conversation:
         opened = prompt.text.rstrip().endswith(OPEN)
         if begun.said is not None:
             opened = bool(begun.said.reasoning) and not begun.said.content
+        self._fitting.fill(fitted.cut, messages)
         for event in take_turn(
             self.engine,
             fitted.ids,
