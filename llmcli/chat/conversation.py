@@ -165,10 +165,10 @@ class Conversation:
         if self.window.cut(self.messages) != self._fitting.held:
             self.begin_anew()
 
-    def resume(self, ids: Sequence[int]) -> None:
-        """Go on where an earlier process stopped, whose last turn left `ids` in the cache."""
+    def resume(self, ids: Sequence[int], messages: Sequence[Message]) -> None:
+        """Go on where an earlier process stopped: it left `ids` in the cache, and these messages."""
         self._known = ids
-        self._fitting.resume()
+        self._fitting.resume(messages)
 
     def change_model(self, engine: Generator, template: ChatTemplate) -> None:
         """Go on with another model; the messages stay, and are evaluated with the next one.
@@ -210,6 +210,7 @@ class Conversation:
         opened = prompt.text.rstrip().endswith(OPEN)
         if begun.said is not None:
             opened = bool(begun.said.reasoning) and not begun.said.content
+        self._fitting.fill(fitted.cut, messages)
         for event in take_turn(
             self.engine,
             fitted.ids,

@@ -106,6 +106,10 @@ class Fitting:
     def keep(self, cut: Cut, messages: Sequence[Message]) -> None:
         """From now on this cut holds, and the cache is filled with these messages, cut so."""
         self.window.keep(cut, messages)
+        self.fill(cut, messages)
+
+    def fill(self, cut: Cut, messages: Sequence[Message]) -> None:
+        """The cache is about to be filled with these messages, cut so; the turn may still come to nothing."""
         self.held, self._seen = cut, messages
 
     def begin_anew(self, messages: Sequence[Message]) -> None:
@@ -113,9 +117,9 @@ class Fitting:
         self.engine.forget_moved()
         self.held = self.window.cut(messages)
 
-    def resume(self) -> None:
+    def resume(self, messages: Sequence[Message]) -> None:
         """The cache was filled by an earlier process: with these messages, and nobody knows which cut."""
-        self.held, self._seen = Cut(), ()
+        self.held, self._seen = Cut(), messages
 
     def compact(
         self,

@@ -2,8 +2,8 @@
 
 The user's message is on disk before the model sees it, and the reply is written down while it grows, so that
 a crash costs at most FLUSH seconds of it. A turn that fails leaves the tree, the file and the conversation as
-they were. What can't be written of a reply (a full disk) stays here, and is written with the next message, or
-when the session is left.
+they were. What can't be written down (a full disk) stays here, and is written with the next message, or when
+the session is left.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Session:
     snapshots: Snapshots | None = None
     tree: Tree = field(default_factory=Tree, init=False)
     _n_clean: int = field(default=0, init=False)
+    _is_behind: bool = field(default=False, init=False)
     _has_spoken: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -134,13 +135,14 @@ class Session:
             raise UsageError(f"{name!r} is this session")
         opened = store.open(name)
         self.leave()
-        self._begin(opened)
         self.conversation.system = opened.system
+        self._begin(opened)
 
     def new(self) -> None:
         """Leave this session and begin another one, with the same system message."""
         self.leave()
-        self.saved, self._n_clean, self._has_spoken = None, 0, False
+        self.saved, self._n_clean = None, 0
+        self._is_behind = self._has_spoken = False
         self._go_on_with(Tree())
         kept_window.restore(self.conversation.window, "", self.tree, self.model)
         self.conversation.begin_anew()
@@ -158,8 +160,7 @@ class Session:
             with suppress(StoreError):  # what could not be saved was said so
                 now = self._described(self.saved, self.tree)
                 cut_since = self._has_spoken and now.window != self.saved.window
-                is_behind = self._n_clean < len(self.tree.nodes)
-                if is_behind or cut_since or now.system != self.saved.system:
+                if self._is_behind or cut_since or now.system != self.saved.system:
                     self._keep(self.tree)
             if self.snapshots is not None and self._has_spoken:
                 self.snapshots.keep(self.saved.key)
@@ -181,12 +182,13 @@ class Session:
         return self._described(replace(saved, tree=self.tree), self.tree)
 
     def _begin(self, saved: Saved) -> None:
-        self.saved, self._n_clean, self._has_spoken = saved, len(saved.tree.nodes), False
+        self.saved, self._n_clean = saved, len(saved.tree.nodes)
+        self._is_behind = self._has_spoken = False
         self._go_on_with(saved.tree)
         kept_window.restore(self.conversation.window, saved.window, saved.tree, self.model)
         self.conversation.begin_anew()
         if self.snapshots is not None and (ids := self.snapshots.resume(saved.key)):
-            self.conversation.resume(ids)
+            self.conversation.resume(ids, _messages(saved.system, saved.tree))
 
     def _answer(
         self,
@@ -224,7 +226,7 @@ class Session:
         """Make `before` the session's tree again, as far as can be also on disk."""
         self._n_clean = min(self._n_clean, len(before.nodes))
         self.tree = before
-        with suppress(StoreError):  # what is too much there goes with the next message
+        with suppress(StoreError):  # it is put right with the next message, or when the session is left
             self._keep(before)
 
     def _finish(self, message: Message, made: Made, created: float) -> Iterator[Notice]:
@@ -255,9 +257,10 @@ class Session:
                 first = next(node.message.content for node in tree.nodes)
                 saved = self.store.create(name_from(first, self.store.names(), datetime.now().astimezone()))
             self.saved = saved
+            self._is_behind = True
             n_clean = min(self._n_clean, len(tree.nodes))
             self.saved = self.store.save(self._described(saved, tree), tree, n_clean)
-            self._n_clean = len(tree.nodes)
+            self._n_clean, self._is_behind = len(tree.nodes), False
         self.tree = tree
 
     def _described(self, saved: Saved, tree: Tree) -> Saved:
@@ -270,13 +273,17 @@ class Session:
         self.conversation.messages = self._with_system(tree)
 
     def _with_system(self, tree: Tree) -> list[Message]:
-        system = self.conversation.system
-        return [*([Message(SYSTEM, system)] if system else []), *trees.messages(tree)]
+        return _messages(self.conversation.system, tree)
 
     def _needed_store(self) -> Store:
         if self.store is None:
             raise UsageError("this conversation is not saved", hint="/export FILE writes it to a file")
         return self.store
+
+
+def _messages(system: str, tree: Tree) -> list[Message]:
+    """What was said on a tree's present branch, behind the system message if there is one."""
+    return [*([Message(SYSTEM, system)] if system else []), *trees.messages(tree)]
 
 
 def _said(tree: Tree, text: str) -> Tree:

@@ -98,9 +98,11 @@ class Store:
     def close_session(self, saved: Saved) -> None:
         """Let other processes open it again. One in which nothing was said is removed."""
         if saved.id in self._open:
-            with self._writing(saved.name):
-                self._db.execute(_DELETE_EMPTY, (saved.id,))
-            self._release(saved.id)
+            try:
+                with self._writing(saved.name):
+                    self._db.execute(_DELETE_EMPTY, (saved.id,))
+            finally:
+                self._release(saved.id)
 
     def save(self, saved: Saved, tree: Tree, n_clean: int) -> Saved:
         """Make the session what `saved` says, with `tree`, of which `n_clean` nodes are on disk already."""
@@ -135,15 +137,16 @@ class Store:
     def remove(self, name: str) -> str:
         """Delete a session; its key. Raises StoreError as `open`."""
         self._take(number := self._id(name), name)
-        with self._writing(name):
-            key = read_head(self._db, number).key
-            self._db.execute("DELETE FROM session WHERE id = ?", (number,))
-            forget(self._db)
-        with suppress(
-            sqlite3.Error
-        ):  # the write-ahead log goes with the last one who reads it, at the latest
+        try:
+            with self._writing(name):
+                key = read_head(self._db, number).key
+                self._db.execute("DELETE FROM session WHERE id = ?", (number,))
+                forget(self._db)
+        finally:
+            self._release(number)
+        # The write-ahead log goes with the last one who reads it, at the latest.
+        with suppress(sqlite3.Error):
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        self._release(number)
         return key
 
     def names(self) -> list[str]:

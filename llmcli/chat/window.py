@@ -177,12 +177,17 @@ class Window:
         return Measured(len(body), may_leave, tokens, gone)
 
     def after(self, messages: Sequence[Message], plan: Plan, spell: Spell, summary: str = "") -> Cut:
-        """The cut that carries out a plan."""
+        """The cut that carries out a plan.
+
+        It is made over what is before the last turn, so that another message may take that one's place; and
+        over that one, too, where it has left.
+        """
         _, body = split(messages)
         before = self.cut(messages)
+        gone = frozenset(range(len(body))) - set(plan.kept)
         cut = Cut(
-            tuple(body[:-1]),
-            frozenset(range(len(body))) - set(plan.kept),
+            tuple(body[: max(turns_of(body)[-1][0], max(gone, default=-1) + 1)]),
+            gone,
             before.tokens + plan.lost,
             summary or before.summary,
         )

@@ -77,14 +77,14 @@ def held_back(*, by_line: bool = False, takes_typed: bool = False, farewell: byt
         stopped_by = signal.getsignal(signal.SIGTSTP)
         if stopped_by != signal.SIG_IGN:  # a shell without job control
             signal.signal(signal.SIGTSTP, stop)
-        termios.tcsetattr(descriptor, termios.TCSADRAIN, waiting)
-        typed = b""
-        if not by_line:
-            if takes_typed and select.select([descriptor], [], [], 0)[0]:
-                with suppress(OSError):  # a terminal that is gone
-                    typed = os.read(descriptor, 1 << 16)
-            _tell(MARK_PASTES)
         try:
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, waiting)
+            typed = b""
+            if not by_line:
+                if takes_typed and select.select([descriptor], [], [], 0)[0]:
+                    with suppress(OSError):  # a terminal that is gone
+                        typed = os.read(descriptor, 1 << 16)
+                _tell(MARK_PASTES)
             yield Held(leave, typed)
         finally:
             if not by_line:

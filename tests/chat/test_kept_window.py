@@ -87,7 +87,7 @@ def test_the_same_messages_are_inside(opened: Open, overflow: str) -> None:
     session.leave()
     session = opened(overflow)
     assert inside(session) == before
-    session.conversation.resume(last.ids)
+    session.conversation.resume(last.ids, session.conversation.messages)
     reply = asked(session, "and then?")
     assert reply.outside.tokens_now == 0
     assert reply.outside.tokens == last.outside.tokens

@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from llmcli.chat.store import Store
+from llmcli.errors import StoreError
 from tests.chat.trees import talk_of
 
 
@@ -47,6 +50,18 @@ def test_the_lock_dies_with_its_owner(store: Store, store_path: Path) -> None:
     store.close_session(store.save(store.create("notes"), talk_of("hello"), 0))
     elsewhere(store_path, "store.open('notes')", "import os; os.kill(os.getpid(), 9)")
     assert store.open("notes").name == "notes"
+
+
+@pytest.mark.parametrize("how", ["close", "remove"])
+def test_nobody_has_it_where_the_file_can_t_be_written(store: Store, store_path: Path, how: str) -> None:
+    """It is let go of all the same."""
+    saved = store.save(store.create("notes"), talk_of("hello"), 0)
+    if how == "remove":
+        store.close_session(saved)
+    store._db.execute("PRAGMA query_only = ON")
+    with pytest.raises(StoreError, match="readonly"):
+        store.close_session(saved) if how == "close" else store.remove("notes")
+    assert elsewhere(store_path, "print(store.open('notes').name)") == "notes\n"
 
 
 def test_one_that_comes_and_goes_takes_nothing_along(store: Store, store_path: Path) -> None:

@@ -14,8 +14,10 @@ import pytest
 
 from llmcli.chat.conversation import Conversation
 from llmcli.chat.refill import Ahead, Refill
-from llmcli.chat.reply import Dropped, Reply
+from llmcli.chat.reply import Dropped, Generated, Reply
 from llmcli.chat.session import Session
+from llmcli.chat.snapshot import Snapshots
+from llmcli.chat.store import Store
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama.engine import LlamaEngine
 from llmcli.errors import WindowFullError
@@ -151,6 +153,47 @@ class TestSteppingBackBehindACut:
         assert isinstance(reply, Reply)
         assert [event.messages for event in events if isinstance(event, Dropped)] == [2]
         assert reply.usage.cached_tokens < 10
+
+    def test_nor_of_one_that_was_broken_off(self, crowded: Talk) -> None:
+        """The same message with another beginning is read anew."""
+        session = Session(crowded(ctx_size=256))
+        last(session.ask(ASKED))
+        events = session.ask(text := f"{(ASKED + ' ') * 9}{self.LONG}")
+        while not isinstance(next(events), Generated):
+            pass
+        events.close()
+        *_, dropped, reply = (
+            event for event in session.ask(f"no: {text}") if isinstance(event, Dropped | Reply)
+        )
+        assert isinstance(dropped, Dropped)
+        assert isinstance(reply, Reply)
+        assert dropped.messages == 2
+        assert reply.usage.cached_tokens < 10
+
+    @pytest.mark.parametrize("other", ["message", "system message"])
+    def test_nor_in_a_session_that_is_gone_on_with(
+        self, crowded: Talk, store: Store, tmp_path: Path, other: str
+    ) -> None:
+        """What the cache held when it was left is known, also by who reads it from the disk."""
+        conversation = crowded()
+        assert isinstance(conversation.engine, LlamaEngine)
+        snapshots = Snapshots(tmp_path, conversation.engine, "tiny")
+        session = Session(conversation, store=store, snapshots=snapshots)
+        conversation.system = "a b"
+        last(session.ask(ASKED))
+        last(session.ask(self.LONG * 4))
+        name = session.name
+        assert name is not None
+        session.leave()
+        if other == "system message":
+            conversation.system = "b b"
+        session = Session(conversation, store=store, saved=store.open(name), snapshots=snapshots)
+        assert len(conversation.engine.cached) > 256
+        say = session.edit if other == "message" else session.ask
+        *events, reply = say(f"no: {(ASKED + ' ') * 14}{self.LONG * 4}")
+        assert isinstance(reply, Reply)
+        assert any(isinstance(event, Dropped) for event in events)
+        assert reply.usage.cached_tokens < 20
 
     @pytest.mark.parametrize("turn", ["edit", "retry"])
     def test_a_turn_that_comes_to_nothing_leaves_the_cut(self, crowded: Talk, turn: str) -> None:

@@ -94,6 +94,21 @@ class TestATurn:
         with Store(store_path) as other:
             assert other.names() == []
 
+    def test_one_that_is_broken_off_while_the_disk_is_full(
+        self, talk: Talk, store: Store, store_path: Path
+    ) -> None:
+        """What it left on disk goes when the session is left: the reply before it is the last one again."""
+        session = talk()
+        done(session.ask("one"))
+        events = session.retry()
+        next(events)
+        store._db.execute("PRAGMA query_only = ON")
+        events.close()
+        assert on_disk(store_path, "one") == ["one", ""]
+        store._db.execute("PRAGMA query_only = OFF")
+        session.leave()
+        assert on_disk(store_path, "one") == [m.content for m in session.conversation.messages]
+
     def test_an_answer_goes_with_what_made_it(self, talk: Talk) -> None:
         """Its seed is the reply's."""
         session = talk()

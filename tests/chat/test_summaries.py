@@ -10,12 +10,13 @@ import pytest
 
 from llmcli.chat.messages import Message
 from llmcli.chat.reply import Dropped, Notice
+from llmcli.chat.session import Session
 from llmcli.engine.llama.engine import LlamaEngine
 from llmcli.errors import InterruptedByUser, UsageError
 from llmcli.settings.model import BUNDLED_FILE
 from llmcli.settings.sampling import SamplingOptions
 from tests.chat.crowding import ASKED, NEW_MESSAGE, REQUEST_SIZE, SAMPLING, asked, seen, until_cut
-from tests.chat.talking import Talk
+from tests.chat.talking import Talk, last
 from tests.models import make_model, make_recurrent_model
 
 
@@ -116,6 +117,19 @@ class TestSummaries:
             asked(conversation, text)
         notices = list(conversation.compact())
         assert isinstance(notices[-1], Dropped)
+        assert conversation.window.outside(conversation.messages) == frozenset(range(8))
+
+    @pytest.mark.parametrize("turn", ["edit", "undo"])
+    def test_compact_and_another_message_in_the_place_of_the_last(self, crowded: Talk, turn: str) -> None:
+        """It was made over the turns before that one: they are not in the window again."""
+        conversation = crowded(sampling=SamplingOptions(temp=0, predict=30), model=BUNDLED_FILE)
+        session = Session(conversation)
+        for text in ("what is a token?", "what is top-k?", "what is top-p?", "and min-p?", "thank you"):
+            last(session.ask(text))
+        list(conversation.compact())
+        if turn == "undo":
+            session.undo()
+        last((session.edit if turn == "edit" else session.ask)("thanks"))
         assert conversation.window.outside(conversation.messages) == frozenset(range(8))
 
     def test_compact_after_a_cut_that_was_made_ahead(self, crowded: Talk) -> None:

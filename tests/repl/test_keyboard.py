@@ -125,8 +125,11 @@ def test_ctrl_z(llmcli: Program) -> None:
         terminal.sees("xxx")
         terminal.send(CTRL_Z)
         terminal.sees("stopped as usual")
+        assert terminal.received.rfind(b"\x1b[?2004l") > terminal.received.rfind(b"\x1b[?2004h")
         terminal.send(ENTER)
         terminal.sees("the limit of --predict")
+        since = terminal.received.rpartition(b"stopped")[2]
+        assert b"\x1b[?2004h" in since.partition(b"the limit")[0]
 
 
 def test_ctrl_c_between_prompts(chat: Open) -> None:
