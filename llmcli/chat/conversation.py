@@ -165,6 +165,11 @@ class Conversation:
         if self.window.cut(self.messages) != self._fitting.held:
             self.begin_anew()
 
+    @property
+    def fills_cache(self) -> bool:
+        """Whether the cache was filled with these messages, and with no others behind them."""
+        return self._fitting.was_filled_with(self.messages)
+
     def resume(self, ids: Sequence[int], messages: Sequence[Message]) -> None:
         """Go on where an earlier process stopped: it left `ids` in the cache, and these messages."""
         self._known = ids

@@ -121,6 +121,10 @@ class Fitting:
         """The cache was filled by an earlier process: with these messages, and nobody knows which cut."""
         self.held, self._seen = Cut(), messages
 
+    def was_filled_with(self, messages: Sequence[Message]) -> bool:
+        """Whether all that the cache was filled with stands at the beginning of these messages."""
+        return len(self._seen) <= len(messages) and self._goes_on(messages)
+
     def compact(
         self,
         messages: Sequence[Message],

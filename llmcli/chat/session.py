@@ -54,6 +54,7 @@ class Session:
     _n_clean: int = field(default=0, init=False)
     _is_behind: bool = field(default=False, init=False)
     _has_spoken: bool = field(default=False, init=False)
+    _has_resumed: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         if self.saved is not None:
@@ -142,7 +143,7 @@ class Session:
         """Leave this session and begin another one, with the same system message."""
         self.leave()
         self.saved, self._n_clean = None, 0
-        self._is_behind = self._has_spoken = False
+        self._is_behind = self._has_spoken = self._has_resumed = False
         self._go_on_with(Tree())
         kept_window.restore(self.conversation.window, "", self.tree, self.model)
         self.conversation.begin_anew()
@@ -152,7 +153,8 @@ class Session:
     ) -> None:
         """Go on with another model, which `model` names; what was said stays."""
         self.conversation.change_model(engine, template)
-        self.model, self.snapshots, self._has_spoken = model, snapshots, False
+        self.model, self.snapshots = model, snapshots
+        self._has_spoken = self._has_resumed = False
 
     def leave(self) -> None:
         """Keep the cache for whoever comes back, and let other processes open the session."""
@@ -162,8 +164,11 @@ class Session:
                 cut_since = self._has_spoken and now.window != self.saved.window
                 if self._is_behind or cut_since or now.system != self.saved.system:
                     self._keep(self.tree)
-            if self.snapshots is not None and self._has_spoken:
-                self.snapshots.keep(self.saved.key)
+            if self.snapshots is not None and (self._has_spoken or self._has_resumed):
+                if not self.conversation.fills_cache:  # whoever comes back would take it for what was said
+                    self.snapshots.forget(self.saved.key)
+                elif self._has_spoken:
+                    self.snapshots.keep(self.saved.key)
             with suppress(StoreError):
                 self.store.close_session(self.saved)
 
@@ -183,12 +188,13 @@ class Session:
 
     def _begin(self, saved: Saved) -> None:
         self.saved, self._n_clean = saved, len(saved.tree.nodes)
-        self._is_behind = self._has_spoken = False
+        self._is_behind = self._has_spoken = self._has_resumed = False
         self._go_on_with(saved.tree)
         kept_window.restore(self.conversation.window, saved.window, saved.tree, self.model)
         self.conversation.begin_anew()
         if self.snapshots is not None and (ids := self.snapshots.resume(saved.key)):
             self.conversation.resume(ids, _messages(saved.system, saved.tree))
+            self._has_resumed = True
 
     def _answer(
         self,

@@ -103,6 +103,10 @@ class Snapshots:
         self.explain(f"the cache of {len(ids):,} tokens is there again")
         return ids
 
+    def forget(self, key: str) -> None:
+        """Remove what is kept of the session `key`."""
+        forget(self.folder, key)
+
     def _make_room(self, size: int) -> bool:
         """Remove what was not used for longest until `size` bytes more fit; whether they do."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)

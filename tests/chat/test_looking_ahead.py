@@ -195,6 +195,31 @@ class TestSteppingBackBehindACut:
         assert any(isinstance(event, Dropped) for event in events)
         assert reply.usage.cached_tokens < 20
 
+    @pytest.mark.parametrize("change", ["undo", "system message", "none"])
+    def test_a_cache_with_other_words_is_not_kept(
+        self, crowded: Talk, store: Store, tmp_path: Path, change: str
+    ) -> None:
+        """Who leaves after /undo or /system has nothing in the cache that belongs to what is saved."""
+        conversation = crowded()
+        assert isinstance(conversation.engine, LlamaEngine)
+        session = Session(
+            conversation, store=store, snapshots=Snapshots(tmp_path, conversation.engine, "tiny")
+        )
+        last(session.ask(ASKED))
+        last(session.ask(self.LONG * 4))
+        assert session.name is not None
+        session.leave()
+        assert len(list(tmp_path.glob("*.kv"))) == 1
+        session = Session(
+            conversation, store=store, saved=store.open(session.name), snapshots=session.snapshots
+        )
+        if change == "undo":
+            session.undo()
+        elif change == "system message":
+            conversation.system = "b b"
+        session.leave()
+        assert len(list(tmp_path.glob("*.kv"))) == (change == "none")
+
     @pytest.mark.parametrize("turn", ["edit", "retry"])
     def test_a_turn_that_comes_to_nothing_leaves_the_cut(self, crowded: Talk, turn: str) -> None:
         """The window is as it was before: what had left it is not in it again."""
