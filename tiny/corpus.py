@@ -28,6 +28,8 @@ PHRASED = 0.25
 """The share of questions that are made of a phrase and a frame."""
 REMEMBERING = 0.45
 """The share of conversations in which the user tells something and asks for it."""
+FOLLOWED = 0.5
+"""The share of questions in them on which something may follow: "shorter, please"."""
 
 
 class Turn(NamedTuple):
@@ -231,10 +233,10 @@ class Maker:
         return turns
 
     def distraction(self) -> list[Turn]:
-        """Up to four turns about something else."""
+        """Up to four questions about something else, and what follows on them."""
         turns: list[Turn] = []
         for _ in range(self.random.choice((0, 0, 0, 0, 1, 1, 2, 3, 4))):
-            turns += self.exchange()[1]
+            turns += self.subject_turns() if self.random.random() < FOLLOWED else self.exchange()[1]
         return turns
 
 
