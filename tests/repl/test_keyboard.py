@@ -109,6 +109,10 @@ def test_a_signal_at_the_prompt(chat: Open, number: signal.Signals) -> None:
     assert terminal.reads_lines
 
 
+MARKS = b"\x1b[?2004h"
+"""From here on the terminal marks what is pasted."""
+
+
 def test_ctrl_z(llmcli: Program) -> None:
     """At the prompt and in a reply it stops the program, which then goes on where it was."""
     with Terminal(llmcli, "chat", *YES, under=(sys.executable, "-c", SHELL)) as terminal:
@@ -128,8 +132,10 @@ def test_ctrl_z(llmcli: Program) -> None:
         assert terminal.received.rfind(b"\x1b[?2004l") > terminal.received.rfind(b"\x1b[?2004h")
         terminal.send(ENTER)
         terminal.sees("the limit of --predict")
+        # Where the machine was quick, the reply had ended before it was stopped.
+        terminal.waits(lambda: MARKS in terminal.received.rpartition(b"stopped")[2], "pastes to be marked")
         since = terminal.received.rpartition(b"stopped")[2]
-        assert b"\x1b[?2004h" in since.partition(b"the limit")[0]
+        assert MARKS in since.partition(b"the limit")[0]
 
 
 def test_ctrl_c_between_prompts(chat: Open) -> None:
