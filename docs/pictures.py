@@ -53,7 +53,7 @@ PICTURES = {
         "/mo",
     ),
     "probs.svg": Picture(
-        (*CHAT, "-n", "12", "--temp", "1"),
+        ("chat", "-s", "4", "--no-save", "-n", "12", "--temp", "1"),
         ("What is a token?", "/probs", "/probs 1", "/probs 1 1"),
     ),
     "tokenize.svg": Picture(("tokenize", "-q", SAMPLE)),
