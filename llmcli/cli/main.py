@@ -38,6 +38,10 @@ def run() -> NoReturn:
         status = main(sys.argv[1:], console)
     except KeyboardInterrupt:
         status = INTERRUPTED
+    except Exception as error:
+        if not _is_an_interrupt(error):
+            raise
+        status = INTERRUPTED
     if threading.active_count() > 1:
         # A thread still inside llama.cpp, as when the reader left: Python would end it in the middle of C++,
         # which aborts the process. All output is out.
