@@ -49,6 +49,7 @@ class Locks:
 
     def close(self) -> None:
         """Let go of everything."""
-        if self._file >= 0:
-            os.close(self._file)
-            self._file = -1
+        # Taken first: a Ctrl-C behind the call would leave a number that may be another file's by then.
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)

@@ -30,7 +30,8 @@ def run() -> NoReturn:
 
             os.write(1, listed(kind, os.environ).encode())
             sys.exit(0)
-        # Here and not above: Ctrl-C may come while they are imported.
+        lose_no_interrupt()
+        # Here and not above: Ctrl-C may come while it is imported.
         from llmcli.cli.console import Console
 
         console = Console.of_process()
@@ -48,6 +49,24 @@ def run() -> NoReturn:
         os._exit(status)
     gc.freeze()  # what is left ends with the process: Python need not look through all of it for cycles
     sys.exit(status)
+
+
+def lose_no_interrupt() -> None:
+    """From now on let a Ctrl-C act once Python can raise it: not in an import, and not where it is swallowed.
+
+    For a program; whoever imports llmcli keeps what they have.
+    """
+    from llmcli.engine.interrupt import AbortFlag, try_again
+
+    def on_unraisable(lost: sys.UnraisableHookArgs) -> None:
+        # What is raised in a destructor, or in a weak reference's callback, ends here.
+        if issubclass(lost.exc_type, KeyboardInterrupt):
+            try_again()
+        else:
+            sys.__unraisablehook__(lost)
+
+    AbortFlag().take_over()
+    sys.unraisablehook = on_unraisable
 
 
 def main(args: Sequence[str], console: Console) -> int:

@@ -18,13 +18,13 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 from llmcli.errors import InterruptedByUser
 
-AGAIN_AFTER = 0.05
-"""Seconds after which a Ctrl-C is tried again that came while a module was imported."""
+AGAIN_AFTER = 0.02
+"""Seconds after which a Ctrl-C is tried again that came where it could not be raised."""
 
 IMPORTING = "<frozen importlib._bootstrap>"
 """The file of the functions that import modules."""
@@ -52,6 +52,14 @@ class AbortFlag:
     @in_call.setter
     def in_call(self, value: bool) -> None:
         self._here.in_call = value
+
+    def take_over(self) -> None:
+        """Take over SIGINT from Python for the rest of the program; where it is ignored, it stays so.
+
+        A shell starts a job in the background with Ctrl-C ignored.
+        """
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._on_sigint)
 
     @contextmanager
     def installed(self) -> Iterator[AbortFlag]:
@@ -100,12 +108,18 @@ class AbortFlag:
         if self.in_call or (self._deferred and not self.is_set):
             self.is_set = True
         elif _imports(frame):
-            again = threading.Timer(AGAIN_AFTER, os.kill, (os.getpid(), signal.SIGINT))
-            again.daemon = True
-            again.start()
+            try_again()
         else:
             self.is_set = False
             raise KeyboardInterrupt
+
+
+def try_again() -> None:
+    """Send this process its Ctrl-C once more, in a moment."""
+    again = threading.Timer(AGAIN_AFTER, os.kill, (os.getpid(), signal.SIGINT))
+    again.daemon = True
+    with suppress(RuntimeError):  # at the very end Python starts no thread, and there is nothing left to stop
+        again.start()
 
 
 def _imports(frame: FrameType | None) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import sys
 import threading
@@ -18,16 +19,23 @@ from llmcli.engine import interrupt
 from llmcli.engine.interrupt import AbortFlag
 from llmcli.engine.llama import cache as cache_module
 from llmcli.engine.llama import context as context_module
+from llmcli.engine.llama import model as model_module
+from llmcli.engine.llama import sampler as sampler_module
 from llmcli.engine.llama.context import LlamaContext
 from llmcli.engine.llama.engine import LlamaEngine
 from llmcli.engine.llama.library import lib
 from llmcli.engine.llama.model import LlamaModel
+from llmcli.engine.llama.sampler import LlamaSampler
 from llmcli.errors import InterruptedByUser
+from llmcli.settings.sampling import SamplingOptions
 from tests.engine.contexts import ONE_THREAD, TOLERANCE, fresh_logits, ids_of
 from tests.models import make_model
 
-TRACED = (context_module.__file__, cache_module.__file__, interrupt.__file__)
-"""Where a Ctrl-C could part the cache from the account of it."""
+TRACED = tuple(
+    module.__file__ for module in (context_module, cache_module, interrupt, model_module, sampler_module)
+)
+"""Where a Ctrl-C could part the cache, or what else is llama.cpp's, from the account of it."""
+FREES = ("llama_free", "llama_model_free", "llama_sampler_free")
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +125,37 @@ class TestInterrupt:
                 reached, raised = _interrupted_at(line, abort, lambda: context.ready(wanted, may_shift=True))  # noqa: B023
                 assert raised == reached
         assert line > 50
+
+    def test_nothing_is_freed_twice(self, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A Ctrl-C at whatever line of a `close` leaves nothing to be freed that was freed already."""
+        freed = list[int | None]()
+
+        def counted(really: Callable[[Any], None]) -> Callable[[Any], None]:
+            def free(pointer: Any) -> None:
+                freed.append(ctypes.cast(pointer, ctypes.c_void_p).value)
+                really(pointer)
+
+            return free
+
+        for name in FREES:
+            monkeypatch.setattr(lib, name, counted(getattr(lib, name)))
+        line, reached = 0, True
+        while reached:
+            line += 1
+            freed.clear()
+            model = LlamaModel(tiny_model)
+            context = LlamaContext(model, ONE_THREAD)
+            sampler = LlamaSampler(context, model.vocabulary, SamplingOptions(grammar='root ::= "x"'), seed=1)
+
+            def close(sampler: LlamaSampler = sampler, model: LlamaModel = model) -> None:
+                sampler.close()
+                model.close()
+
+            reached = _interrupted_at(line, AbortFlag(), close)[0]
+            close()
+            assert len(freed) == len(set(freed)), f"twice, when interrupted at line {line}"
+        assert line > 10
+        assert len(freed) == 4
 
 
 def _interrupted_at(line: int, abort: AbortFlag, work: Callable[[], object]) -> tuple[bool, bool]:

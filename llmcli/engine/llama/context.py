@@ -178,11 +178,12 @@ class LlamaContext:
 
     def close(self) -> None:
         """Free the cache. Every call raises EngineError from now on."""
-        if self._pointer is not None:
-            if self._model.is_open:  # the garbage collector may have taken the model first
-                lib.llama_free(self._pointer)
-            self._pointer = None
-            self._has_logits = False
+        # Taken first: a Ctrl-C behind the call would leave it to be freed once more.
+        pointer, self._pointer = self._pointer, None
+        self._has_logits = False
+        # The garbage collector may have taken the model before.
+        if pointer is not None and self._model.is_open:
+            lib.llama_free(pointer)
         while self._adapters:
             adapter = self._adapters.pop()
             if self._model.is_open:

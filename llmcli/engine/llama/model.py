@@ -168,9 +168,9 @@ class LlamaModel:
             vocabulary = getattr(self, "vocabulary", None)
             if not (self._stays_allocated or (vocabulary and vocabulary.in_use)):
                 lib.llama_model_free(pointer)
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
 
     def __enter__(self) -> LlamaModel:
         return self

@@ -127,13 +127,13 @@ class LlamaSampler:
 
     def close(self) -> None:
         """Free the chain. Every call raises EngineError from now on."""
-        if self._chain is not None:
-            lib.llama_sampler_free(self._chain)  # and with it the samplers in it
-            self._chain = None
-            self._pointers = []
-        if self._grammar is not None:
-            lib.llama_sampler_free(self._grammar)
-            self._grammar = None
+        # Taken first: a Ctrl-C behind a call would leave them to be freed once more.
+        chain, self._chain = self._chain, None
+        grammar, self._grammar = self._grammar, None
+        self._pointers = []
+        for sampler in (chain, grammar):
+            if sampler is not None:
+                lib.llama_sampler_free(sampler)  # a chain with the samplers in it
 
     def __del__(self) -> None:
         if hasattr(self, "_grammar"):
