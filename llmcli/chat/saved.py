@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import count
 from types import MappingProxyType
-from typing import Any
 
 from llmcli.chat.messages import Message
 from llmcli.chat.schema import transaction
 from llmcli.chat.tree import Made, Node, Tree, is_whole
 from llmcli.errors import StoreError
+
+BLOCK = 1000
+"""How many messages are read at once."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ def read_whole(db: sqlite3.Connection, number: int) -> Saved:
         saved = read_head(db, number)
         [leaf, branch] = db.execute("SELECT leaf, branch FROM session WHERE id = ?", (number,)).fetchone()
         origins = dict(db.execute(_ORIGINS, (number,)))
-        nodes = tuple(_node(row, origins) for row in db.execute(_NODES, (number,)))
+        nodes = tuple(_nodes(db, number, origins))
         tips = dict(db.execute("SELECT name, tip FROM branch WHERE session = ?", (number,)))
         [last] = db.execute("SELECT max(number) FROM message WHERE session = ?", (number,)).fetchone()
     tree = Tree(nodes, leaf, branch, MappingProxyType(tips))
@@ -61,14 +65,28 @@ def read_whole(db: sqlite3.Connection, number: int) -> Saved:
 _HEAD = """
     SELECT id, key, name, model, system, created, updated, window FROM session WHERE id = ?
 """
-_NODES = """
-    SELECT role, content, reasoning, parent, created, seed, finish_reason, origin
-    FROM message WHERE session = ? ORDER BY number
+_ROWS = """
+    SELECT json_group_array(json_array(
+        number, role, CASE typeof(content) WHEN 'text' THEN content END, reasoning, parent,
+        printf('%!.17g', created), seed, finish_reason, origin
+    ))
+    FROM message WHERE session = ? AND number >= ? AND number < ?
 """
 _ORIGINS = "SELECT id, data FROM origin WHERE id IN (SELECT DISTINCT origin FROM message WHERE session = ?)"
 
 
-def _node(row: tuple[Any, ...], origins: Mapping[int, str]) -> Node:
-    role, content, reasoning, parent, created, seed, finish_reason, origin = row
-    made = None if origin is None else Made(seed, finish_reason, origins[origin])
-    return Node(Message(role, content, reasoning), parent, created, made)
+def _nodes(db: sqlite3.Connection, number: int, origins: Mapping[int, str]) -> Iterator[Node]:
+    """The nodes of a session's tree, in order.
+
+    SQLite itself puts many rows together, as JSON: Python's lock changes hands for each row that is fetched,
+    and while a model is loaded other threads want it.
+    """
+    for at in count(step=BLOCK):
+        [rows] = db.execute(_ROWS, (number, at, at + BLOCK)).fetchone()
+        block = json.loads(rows)
+        block.sort()  # SQLite promises no order; the numbers are all different
+        for _, role, content, reasoning, parent, created, seed, finish_reason, origin in block:
+            made = None if origin is None else Made(seed, finish_reason, origins[origin])
+            yield Node(Message(role, content, reasoning), parent, float(created), made)
+        if len(block) < BLOCK:
+            return

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from llmcli.chat.messages import Message
+from llmcli.chat.saved import BLOCK
 from llmcli.chat.store import Store
-from llmcli.chat.tree import Tree, append
+from llmcli.chat.tree import Made, Tree, append
 from llmcli.errors import StoreError
 
 
@@ -47,3 +48,16 @@ def test_a_damaged_one_is_open_until_it_is_read(path: Path) -> None:
         with pytest.raises(StoreError, match="'notes' is damaged"):
             store.open("notes")
         assert store.take("notes").id == taken.id
+
+
+def test_every_character_and_moment_comes_back(path: Path) -> None:
+    """Whatever a message can hold, in more messages than are read at once, and times to the last digit."""
+    moment = 1795318389.6578443
+    texts = ["a\0b", '"\\\n\x1f\x7f\u2028', "한국어 😀", "", "[1]", *map(str, range(2 * BLOCK))]
+    tree = Tree()
+    for number, text in enumerate(texts):
+        made = Made(2**32 - number, "stop", '{"model": "tiny"}') if number % 2 else None
+        tree = append(tree, Message("assistant" if made else "user", text, text), made=made, created=moment)
+    with Store(path) as store:
+        store.save(store.create("long"), tree, 0)
+        assert store.read("long").tree == tree
