@@ -1,13 +1,14 @@
 """A long conversation in a small window: llmcli, llama.cpp's server and llama-cpp-python's `Llama`.
 
-    python -m benchmarks.window MODEL.gguf [--turns 50] [--window 4096] [--words 60] [--predict 8] [--alone]
-                                [--flash-attn auto|off]
+    python -m benchmarks.window MODEL.gguf [--turns 50] [--window 4096] [--words 60] [--predict 8]
+                                [--rounds 3] [--alone] [--flash-attn auto|off]
 
 The same user messages, greedy replies. llmcli drops turns by itself: with a cache that is shifted, as
 `--turns` does it (the next message is there at once) and as the REPL does it (there is time to type before
 the next one, and what is due is done then), and with one that is evaluated exactly in that time. The peers
 refuse a conversation that is too large, so the script drops turns for them by the same rule, as a client has
 to; the server's prompt cache is on. Needs xllamacpp, but not with --alone, which leaves the peers out.
+Each holds the conversation anew in every round, and a turn's seconds are the median of its rounds.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -83,6 +85,9 @@ class Turn:
 Ask = Callable[[str], tuple[int, float, bool]]
 """Answers a message: tokens evaluated, seconds to the first token, whether something left the window."""
 
+Begin = Callable[[], Ask]
+"""Begins the conversation anew."""
+
 
 def main() -> None:
     """Have each hold the conversation, and print a row for it."""
@@ -92,6 +97,7 @@ def main() -> None:
     parser.add_argument("--window", type=int, default=4096)
     parser.add_argument("--words", type=int, default=60)
     parser.add_argument("--predict", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=usable_processors())
     parser.add_argument("--flash-attn", choices=("auto", "off"), default="auto")
     parser.add_argument("--alone", action="store_true")
@@ -99,26 +105,32 @@ def main() -> None:
     texts = [words(args.words, seed) for seed in range(args.turns)]
     options = EngineOptions(ctx_size=args.window, threads=args.threads, flash_attn=args.flash_attn)
     with LlamaEngine.load(args.model, options) as engine:
-        full = _full_prefill(engine)
-        window = f"a window of {engine.context_size}"
-        print(f"{args.model.stem}: {args.turns} turns in {window}, {args.threads} threads;")
+        fulls = [_full_prefill(engine) for _ in range(args.rounds)]
+        full = fulls[0][0], median(seconds for _, seconds in fulls)
+        held = f"{args.turns} turns in a window of {engine.context_size}"
+        print(f"{args.model.stem}: {held}, {args.threads} threads, {args.rounds} rounds;")
         print(f"flash attention {args.flash_attn}, evaluating {full[0]} tokens takes {full[1]:.2f} s\n")
         print(
             "| | cuts | no cut: evaluated / new | no cut: first token, of a full prefill "
             "| cut: evaluated - new, worst | cut: first token, worst | of a full prefill "
             "| worst turn / its neighbours |\n|---|---|---|---|---|---|---|---|"
         )
+
+        def report(name: str, begin: Begin) -> None:
+            rounds = [_held(engine, texts, begin()) for _ in range(args.rounds)]
+            _report(name, [_median(same) for same in zip(*rounds, strict=True)], full)
+
         for name, refill, types in (
             ("llmcli, shift, REPL", "shift", True),
             ("llmcli, exact, REPL", "exact", True),
             ("llmcli, shift, --turns", "shift", False),
         ):
-            _report(name, engine, texts, _llmcli(engine, refill, args.predict, types=types), full)
+            report(name, partial(_llmcli, engine, refill, args.predict, types=types))
         if args.alone:
             return
         with _server(args.model, args.window, args.threads, args.flash_attn) as address:
-            ask = _client(engine, args.predict, lambda view: _ask_server(address, view, args.predict))
-            _report("llama.cpp's server", engine, texts, ask, full)
+            send = partial(_ask_server, address, predict=args.predict)
+            report("llama.cpp's server", partial(_client, engine, args.predict, send))
         peer = _Counting(
             str(args.model),
             n_ctx=args.window,
@@ -129,17 +141,28 @@ def main() -> None:
             chat_format="llama-3",
             verbose=False,
         )
-        ask = _client(engine, args.predict, lambda view: peer.ask(view, args.predict))
-        _report("llama-cpp-python", engine, texts, ask, full)
+        send = partial(peer.ask, predict=args.predict)
+        report("llama-cpp-python", partial(_client, engine, args.predict, send))
 
 
-def _report(name: str, engine: LlamaEngine, texts: list[str], ask: Ask, full: tuple[int, float]) -> None:
-    """Hold the conversation and print its row."""
+def _held(engine: LlamaEngine, texts: list[str], ask: Ask) -> list[Turn]:
+    """Hold the conversation."""
     turns = []
     for text in texts:
         new = len(engine.tokenizer.encode(NEW.format(text).encode(), bos=False)) + 1
         evaluated, seconds, cut = ask(text)
         turns.append(Turn(evaluated, new, seconds, cut))
+    return turns
+
+
+def _median(same: Sequence[Turn]) -> Turn:
+    """One turn of several rounds: the most that it evaluated, the median of its seconds."""
+    evaluated = max(turn.evaluated for turn in same)
+    return replace(same[0], evaluated=evaluated, seconds=median(turn.seconds for turn in same))
+
+
+def _report(name: str, turns: Sequence[Turn], full: tuple[int, float]) -> None:
+    """Print a row of the table."""
     later = turns[1:]
     uncut = [turn.evaluated / turn.new for turn in later if not turn.cut]
     usual = median(turn.seconds for turn in later[len(later) // 2 :] if not turn.cut)
