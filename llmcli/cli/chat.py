@@ -113,9 +113,7 @@ def chat(
     with (
         silent_keyboard(console, takes_typed=True) if interactive else nullcontext(b"") as typed,
         open_place(console, session, last, no_save=no_save, interactive=interactive) as place,
-        open_engine(
-            console, model_of(model, place.saved), engine, abort, ahead=[*imports, place.whole]
-        ) as llama,
+        open_engine(console, model_of(model, place.saved), engine, abort, ahead=imports) as llama,
     ):
         from llmcli.chat.session import Session
         from llmcli.render.reply_writer import writer

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 from llmcli.cli.console import Console
@@ -28,14 +28,23 @@ if TYPE_CHECKING:
 class Place:
     """The file of sessions, where one is kept; and the session to go on with, where there is one.
 
-    What is known of the session at first is all but its messages, so that they can be read while the model
-    is loaded.
+    What is known of the session at first is all but its messages: they are read while libraries and the model
+    are loaded.
     """
 
     store: Store | None = None
     saved: Saved | None = None
     _is_whole: bool = False
     _lock: Lock = field(default_factory=Lock)
+
+    def read_ahead(self) -> None:
+        """Begin to read the messages."""
+        with suppress(RuntimeError):  # no thread may be begun any more: they are read when they are needed
+            Thread(target=self._try_to_read, daemon=True).start()
+
+    def _try_to_read(self) -> None:
+        with suppress(Exception):  # whoever needs them fails, too, and says so
+            self.whole()
 
     def whole(self) -> Saved | None:
         """The session with its messages; any thread may ask. Raises StoreError where it is damaged."""
@@ -72,7 +81,9 @@ def open_place(
         if store is None or not is_asked_for:
             yield Place(store)
         elif name is None or store.has(name):
-            yield Place(store, store.take(name or store.latest()))
+            place = Place(store, store.take(name or store.latest()))
+            place.read_ahead()
+            yield place
         else:
             yield Place(store, store.create(name))
 
