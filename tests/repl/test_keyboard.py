@@ -28,6 +28,7 @@ signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 os.tcsetpgrp(0, os.getpgrp())
 reads, _, _, flags, *_ = termios.tcgetattr(0)
 usual = reads & termios.ICRNL and flags & termios.ICANON
+print()  # a reply may have stopped in mid-line
 print("stopped", "as usual" if usual else "unusual", flush=True)
 os.read(0, 100)
 os.tcsetpgrp(0, child.pid)
