@@ -252,7 +252,8 @@ class Window:
             return WindowFullError(
                 f"what must stay in the window (system, pinned and kept messages) has {others:,} tokens "
                 f"and leaves no room for a reply in the window of {self.size:,}{kept}",
-                hint="shorten it, or ask for a larger window with -c",
+                hint="shorten the system message, /undo or unpin what is kept, or ask for a larger window "
+                "with -c (--continue goes on with it)",
             )
         return WindowFullError(
             f"the message has {smallest - others:,} tokens and leaves no room for a reply "
