@@ -44,6 +44,7 @@ class Repl:
     is_editing: bool = field(default=False, init=False)
     """Whether the next message takes the place of the last one."""
     _counted: tuple[object, int] = field(default=(None, 0), init=False)
+    _reader: Input | PlainInput = field(init=False)
 
     @property
     def conversation(self) -> Conversation:
@@ -65,7 +66,7 @@ class Repl:
                     self.refill.stop(on_wait)
 
     def _loop(self) -> None:
-        reader = self._input()
+        self._reader = reader = self._input()
         told = ""
         self.output.note(reader.greeting)
         greet(self)
@@ -96,7 +97,8 @@ class Repl:
         conversation, session = self.conversation, self.session
         before = conversation.messages
         turn, self.is_editing = session.edit if self.is_editing else session.ask, False
-        with self.progress() as on_prefill:
+        typing = self._reader.taking_in(lambda: self.view.cancelled)
+        with typing, self.progress() as on_prefill:
             if go_on:
                 events = session.go_on(on_prefill=on_prefill)
             elif text is None:

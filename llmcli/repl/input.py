@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from prompt_toolkit import Application, PromptSession
@@ -19,6 +19,7 @@ from llmcli.repl.commands import Command
 from llmcli.repl.completion import CommandCompleter, Names, begun_command
 from llmcli.repl.history import open_history
 from llmcli.repl.keyboard import mark_pastes
+from llmcli.repl.typed_ahead import taken_in
 
 PROMPT, CONTINUED = ">>> ", "... "
 
@@ -67,6 +68,10 @@ class Input:
             return self._session.prompt(PROMPT, default=unsent, handle_sigint=False)
         finally:
             mark_pastes()
+
+    def taking_in(self, was_stopped: Callable[[], bool]) -> AbstractContextManager[None]:
+        """Within the block no terminal is too full of what is typed to hear Ctrl-C: see `taken_in`."""
+        return taken_in(self._session.app.input, was_stopped)
 
     def _idle(self, app: Application[str]) -> None:
         """The first prompt is there: from now on the user takes their time."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from llmcli.engine.interrupt import AbortFlag
@@ -42,6 +44,10 @@ class PlainInput:
         if text.strip():
             self._history.store_string(text)
         return text
+
+    def taking_in(self, _was_stopped: Callable[[], bool]) -> AbstractContextManager[None]:
+        """Nothing is: the terminal edits the lines."""
+        return nullcontext()
 
     def _line(self, prompt: str) -> str:
         self._output.write(prompt)
