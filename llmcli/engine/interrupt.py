@@ -65,8 +65,9 @@ class AbortFlag:
 
     @contextmanager
     def installed(self) -> Iterator[AbortFlag]:
-        """Take over SIGINT for the time of a with-block; only the main thread can."""
-        if threading.current_thread() is not threading.main_thread():
+        """Take over SIGINT for the time of a with-block, unless it is ignored; only the main thread can."""
+        is_main = threading.current_thread() is threading.main_thread()
+        if not is_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             yield self
             return
         before = signal.signal(signal.SIGINT, self._on_sigint)

@@ -140,6 +140,17 @@ def test_installed_gives_the_handler_back() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_where_it_is_ignored_it_stays_so() -> None:
+    """A job that a shell has put into the background goes on when Ctrl-C ends what is in front of it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with AbortFlag().installed() as abort:
+            press_ctrl_c()
+            assert not abort.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_in_another_thread_signals_are_left_alone() -> None:
     """Only the main thread may have handlers; elsewhere `installed` changes nothing and raises nothing."""
     seen = []
