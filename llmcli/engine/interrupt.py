@@ -126,7 +126,7 @@ def try_again() -> None:
 
 
 def _interrupt() -> None:
-    if sys.platform == "win32":
+    if os.name == "nt":
         signal.raise_signal(signal.SIGINT)  # there os.kill ends the process at once
     else:
         os.kill(os.getpid(), signal.SIGINT)  # wakes the main thread, whichever thread sends it
