@@ -117,6 +117,7 @@ def test_foreign_libraries_stay_in_their_rooms(path: Path) -> None:
 )
 def test_below_cli_and_repl_nothing_owns_the_terminal(path: Path) -> None:
     """No print, no input, no standard stream, no exit below the two rooms that own the terminal."""
+    harmless = {"sys.modules", "sys.gettrace", "sys.settrace"}
     calls = {
         node.func.id
         for node in ast.walk(tree(path))
@@ -125,7 +126,7 @@ def test_below_cli_and_repl_nothing_owns_the_terminal(path: Path) -> None:
     assert not calls & {"print", "input", "exit", "quit", "breakpoint"}
     assert not {name for name in imported(path) if name.startswith("sys.")}
     attributes = {ast.unparse(node) for node in ast.walk(tree(path)) if isinstance(node, ast.Attribute)}
-    assert {name for name in attributes if name.startswith("sys.")} <= {"sys.modules"}
+    assert {name for name in attributes if name.startswith("sys.")} <= harmless
     assert not attributes & {"os._exit", "os.abort"}
 
 

@@ -53,13 +53,24 @@ def read_whole(db: sqlite3.Connection, number: int) -> Saved:
         saved = read_head(db, number)
         [leaf, branch] = db.execute("SELECT leaf, branch FROM session WHERE id = ?", (number,)).fetchone()
         origins = dict(db.execute(_ORIGINS, (number,)))
-        nodes = tuple(_nodes(db, number, origins))
+        try:
+            nodes = tuple(_nodes(db, number, origins))
+        except (LookupError, TypeError, ValueError):  # what no llmcli has written
+            raise _damaged(saved) from None
+        except sqlite3.OperationalError as error:
+            if not str(error).startswith(_UNREADABLE):
+                raise
+            raise _damaged(saved) from None
         tips = dict(db.execute("SELECT name, tip FROM branch WHERE session = ?", (number,)))
-        [last] = db.execute("SELECT max(number) FROM message WHERE session = ?", (number,)).fetchone()
+        n, last = db.execute(_NUMBERS, (number,)).fetchone()
     tree = Tree(nodes, leaf, branch, MappingProxyType(tips))
-    if last not in (None, len(nodes) - 1) or not is_whole(tree):
-        raise StoreError(f"the session {saved.name!r} is damaged", hint="llmcli sessions rm removes it")
+    if n != len(nodes) or last not in (None, n - 1) or not is_whole(tree):
+        raise _damaged(saved)
     return replace(saved, tree=tree)
+
+
+def _damaged(saved: Saved) -> StoreError:
+    return StoreError(f"the session {saved.name!r} is damaged", hint="llmcli sessions rm removes it")
 
 
 _HEAD = """
@@ -72,6 +83,9 @@ _ROWS = """
     ))
     FROM message WHERE session = ? AND number >= ? AND number < ?
 """
+_NUMBERS = "SELECT count(*), max(number) FROM message WHERE session = ?"
+_UNREADABLE = ("JSON cannot hold", "Could not decode")
+"""How SQLite, and Python, begin to complain about a value that is no text and no number."""
 _ORIGINS = "SELECT id, data FROM origin WHERE id IN (SELECT DISTINCT origin FROM message WHERE session = ?)"
 
 

@@ -8,14 +8,16 @@ apart. So there are three answers to Ctrl-C:
   another thread is inside, it is for whoever waits for that thread to set the flag;
 - while a reply is written (`deferred`): the flag is set, and the loop looks at it before each token; a
   second Ctrl-C raises KeyboardInterrupt, in case the loop hangs in something else;
-- anywhere else: KeyboardInterrupt, as always in Python; but for an import, which ends first. One that was
-  cut short would leave half a package behind, and the next to need it would fail.
+- anywhere else: KeyboardInterrupt, as always in Python; but for an import, which ends first, and nothing
+  behind it begins. One that was cut short would leave half a package behind, and the next to need it would
+  fail.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -63,8 +65,9 @@ class AbortFlag:
 
     @contextmanager
     def installed(self) -> Iterator[AbortFlag]:
-        """Take over SIGINT for the time of a with-block; only the main thread can."""
-        if threading.current_thread() is not threading.main_thread():
+        """Take over SIGINT for the time of a with-block, unless it is ignored; only the main thread can."""
+        is_main = threading.current_thread() is threading.main_thread()
+        if not is_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             yield self
             return
         before = signal.signal(signal.SIGINT, self._on_sigint)
@@ -107,8 +110,8 @@ class AbortFlag:
         # An exception raised inside a ctypes callback would be printed and lost.
         if self.in_call or (self._deferred and not self.is_set):
             self.is_set = True
-        elif _imports(frame):
-            try_again()
+        elif importer := _importer(frame):
+            _handle_behind(importer)
         else:
             self.is_set = False
             raise KeyboardInterrupt
@@ -116,16 +119,49 @@ class AbortFlag:
 
 def try_again() -> None:
     """Send this process its Ctrl-C once more, in a moment."""
-    again = threading.Timer(AGAIN_AFTER, os.kill, (os.getpid(), signal.SIGINT))
+    again = threading.Timer(AGAIN_AFTER, _interrupt)
     again.daemon = True
     with suppress(RuntimeError):  # at the very end Python starts no thread, and there is nothing left to stop
         again.start()
 
 
-def _imports(frame: FrameType | None) -> bool:
-    """Whether a module is being imported at this place."""
+def _interrupt() -> None:
+    if os.name == "nt":
+        signal.raise_signal(signal.SIGINT)  # there os.kill ends the process at once
+    else:
+        os.kill(os.getpid(), signal.SIGINT)  # wakes the main thread, whichever thread sends it
+
+
+def _importer(frame: FrameType | None) -> FrameType | None:
+    """Who imports what is being imported here, and is not being imported itself; None: nothing is."""
+    importer = None
     while frame is not None:
         if frame.f_code.co_filename == IMPORTING:
-            return True
+            importer = frame.f_back
         frame = frame.f_back
-    return False
+    return importer
+
+
+def _handle_behind(importer: FrameType) -> None:
+    """Handle SIGINT as soon as `importer` goes on.
+
+    To try again and again is not enough: other threads run when the main one reads a file, and while it
+    imports it does so in imports alone, up to the last one.
+    """
+
+    def handle(_frame: FrameType, _event: str, _argument: object) -> None:
+        sys.settrace(None)
+        importer.f_trace, importer.f_trace_opcodes = None, False
+        handler = signal.getsignal(signal.SIGINT)
+        if callable(handler):
+            handler(signal.SIGINT, importer)
+
+    if sys.gettrace() is None:
+        importer.f_trace, importer.f_trace_opcodes = handle, True
+        sys.settrace(_trace_nothing)
+    elif sys.gettrace() is not _trace_nothing:  # a debugger is at work
+        try_again()
+
+
+def _trace_nothing(_frame: FrameType, _event: str, _argument: object) -> None:
+    """Without a trace function Python calls none in `importer` either."""

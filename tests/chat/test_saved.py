@@ -50,6 +50,37 @@ def test_a_damaged_one_is_open_until_it_is_read(path: Path) -> None:
         assert store.take("notes").id == taken.id
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE message SET content = x'00' WHERE number = 1",
+        "UPDATE message SET reasoning = x'00' WHERE number = 1",
+        "UPDATE message SET content = CAST(x'ff' AS TEXT) WHERE number = 1",
+        "UPDATE message SET parent = 'first' WHERE number = 1",
+        "UPDATE message SET parent = 0.5 WHERE number = 1",
+        "UPDATE message SET seed = 9e999 WHERE number = 1",
+        "UPDATE message SET number = 2 WHERE number = 1",
+        "UPDATE message SET number = -1 WHERE number = 0",
+        "INSERT INTO message (session, number, parent, role, content, reasoning, created)"
+        " VALUES (1, -1, -1, 'user', '', '', 0)",
+        "INSERT INTO branch VALUES (1, 'other', 'last')",
+        "UPDATE session SET leaf = x'00'",
+        "DELETE FROM origin",
+    ],
+)
+def test_what_no_llmcli_has_written(path: Path, damage: str) -> None:
+    """Whatever stands in a row, the session is damaged, and nothing else goes wrong."""
+    with Store(path) as store:
+        saved = store.open("notes")
+        reply = saved.tree.nodes[1]._replace(made=Made(1, "stop", "{}"))
+        store.save(saved, replace(saved.tree, nodes=(saved.tree.nodes[0], reply)), 1)
+        assert store.whole(saved).tree.nodes[1] == reply
+        store._db.execute("PRAGMA foreign_keys = OFF")
+        store._db.execute(damage)
+        with pytest.raises(StoreError, match=r"^the session 'notes' is damaged$"):
+            store.whole(saved)
+
+
 def test_every_character_and_moment_comes_back(path: Path) -> None:
     """Whatever a message can hold, in more messages than are read at once, and times to the last digit."""
     moment = 1795318389.6578443

@@ -157,6 +157,25 @@ class TestInterrupt:
         assert line > 10
         assert len(freed) == 4
 
+    def test_what_is_hardly_begun_is_let_go_of_in_silence(
+        self, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A Ctrl-C at whatever line of a beginning: nothing fails where Python lets go of what there is."""
+        failed = list[object]()
+        monkeypatch.setattr(sys, "unraisablehook", lambda lost: failed.append(lost.exc_value))
+        with LlamaModel(tiny_model) as model, LlamaContext(model, ONE_THREAD) as context:
+
+            def load() -> None:
+                LlamaModel(tiny_model, vocab_only=True).close()
+
+            def sample() -> None:
+                LlamaSampler(context, model.vocabulary, SamplingOptions(), seed=1).close()
+
+            for work in (load, lambda: LlamaContext(model, ONE_THREAD).close(), sample):
+                for line in range(1, 12):
+                    assert _interrupted_at(line, AbortFlag(), work)[1]
+        assert not failed
+
 
 def _interrupted_at(line: int, abort: AbortFlag, work: Callable[[], object]) -> tuple[bool, bool]:
     """Do `work` with a SIGINT at its `line`-th line: whether there are so many, and whether it was ended."""

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from llmcli.engine.interrupt import AbortFlag
+from llmcli.engine.interrupt import AGAIN_AFTER, AbortFlag
 from llmcli.errors import InterruptedByUser
 from tests.cli.program import PATIENCE
+
+PART = "interrupted_part"
+"""A module in which Ctrl-C is pressed once."""
 
 
 @pytest.fixture
@@ -43,15 +48,55 @@ def test_in_a_call_it_only_sets_the_flag(abort: AbortFlag) -> None:
     assert abort.is_set
 
 
-def test_an_import_ends_first(abort: AbortFlag, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half a package in memory would fail whoever needs it next; the Ctrl-C is not forgotten."""
-    (tmp_path / "interrupted_module.py").write_text(
-        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nwhole = True\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    assert import_module("interrupted_module").whole
-    with pytest.raises(KeyboardInterrupt):
-        threading.Event().wait(PATIENCE)
+class TestInAnImport:
+    """Half a package in memory would fail whoever needs it next: the import ends first, and nothing more."""
+
+    @pytest.fixture
+    def name(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+        """A module that is interrupted twice, in a module that it imports, and fails where it is asked to."""
+        press = "import os, signal, sys\nos.kill(os.getpid(), signal.SIGINT)\n"
+        (tmp_path / f"{PART}.py").write_text(press)
+        (tmp_path / "interrupted_module.py").write_text(
+            f"import {PART}\n{press}whole = True\nif hasattr(sys, 'fails'): raise ImportError\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        for module in ("interrupted_module", PART):
+            monkeypatch.delitem(sys.modules, module, raising=False)
+        return "interrupted_module"
+
+    def test_it_ends_first(self, abort: AbortFlag, name: str) -> None:
+        """What follows on the import is not begun any more, and the next Ctrl-C is one of its own."""
+        went_on = False
+        with pytest.raises(KeyboardInterrupt):
+            went_on = bool(import_module(name))
+        assert not went_on
+        assert sys.modules[name].whole
+        assert sys.gettrace() is None
+        threading.Event().wait(3 * AGAIN_AFTER)
+        with pytest.raises(KeyboardInterrupt):
+            press_ctrl_c()
+
+    def test_it_may_fail(self, abort: AbortFlag, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The Ctrl-C is not forgotten where whoever imports has an answer to that."""
+        monkeypatch.setattr(sys, "fails", True, raising=False)
+        with pytest.raises(KeyboardInterrupt), suppress(ImportError):
+            import_module(name)
+
+    @pytest.mark.usefixtures("abort", "name")
+    def test_while_the_program_is_traced(self) -> None:
+        """A debugger keeps its trace function; the Ctrl-C is tried again."""
+
+        def trace(*_: object) -> None:
+            return None
+
+        sys.settrace(trace)
+        try:
+            import_module(PART)
+            assert sys.gettrace() is trace
+            with pytest.raises(KeyboardInterrupt):
+                threading.Event().wait(PATIENCE)
+        finally:
+            sys.settrace(None)
 
 
 def test_deferred_the_first_sets_the_flag_the_second_raises(abort: AbortFlag) -> None:
@@ -93,6 +138,17 @@ def test_installed_gives_the_handler_back() -> None:
         assert signal.getsignal(signal.SIGINT) is not before
         raise RuntimeError
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_where_it_is_ignored_it_stays_so() -> None:
+    """A job that a shell has put into the background goes on when Ctrl-C ends what is in front of it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with AbortFlag().installed() as abort:
+            press_ctrl_c()
+            assert not abort.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_in_another_thread_signals_are_left_alone() -> None:

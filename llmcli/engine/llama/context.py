@@ -198,7 +198,8 @@ class LlamaContext:
         self.close()
 
     def __del__(self) -> None:
-        self.close()
+        if hasattr(self, "_adapters"):
+            self.close()
 
     def check_id(self, token_id: int) -> None:
         """Raise UsageError unless the id is in the vocabulary."""

@@ -181,7 +181,8 @@ class LlamaModel:
         self.close()
 
     def __del__(self) -> None:
-        self.close()
+        if hasattr(self, "_users"):
+            self.close()
 
 
 def _check_byte_tokens(header: Header) -> None:
