@@ -27,7 +27,7 @@ def write_f16(weights: Path, tokenizer: Path, out: Path) -> None:
     writer = gguf.GGUFWriter(out, "llama")
     _add_description(writer, shape)
     _add_vocabulary(writer, tokenizer)
-    for name, tensor in saved["weights"].items():
+    for name, tensor in saved["mean"].items():
         values = tensor.float().numpy()
         # llama.cpp wants vectors in F32; the matrices are F16 until they are quantized.
         kind = np.float32 if values.ndim == 1 else np.float16

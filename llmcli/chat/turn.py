@@ -146,7 +146,9 @@ class _Turn:
             self.finish_reason = "stop"
         elif len(self.ids) == self.options.predict or len(self.engine.cached) >= self.engine.context_size:
             self.finish_reason = "length"
-        elif not self.abort.is_set:
+        elif self.abort.is_set:
+            self.abort.is_set = False
+        else:
             return False
         return True
 

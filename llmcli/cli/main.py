@@ -33,10 +33,13 @@ def run() -> NoReturn:
         lose_no_interrupt()
         # Here and not above: Ctrl-C may come while it is imported.
         from llmcli.cli.console import Console
+        from llmcli.engine.interrupt import is_to_come
 
         console = Console.of_process()
         _occupy_standard_descriptors()
         status = main(sys.argv[1:], console)
+        if is_to_come():
+            status = INTERRUPTED
     except KeyboardInterrupt:
         status = INTERRUPTED
     except Exception as error:

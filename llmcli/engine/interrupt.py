@@ -65,7 +65,11 @@ class AbortFlag:
 
     @contextmanager
     def installed(self) -> Iterator[AbortFlag]:
-        """Take over SIGINT for the time of a with-block, unless it is ignored; only the main thread can."""
+        """Take over SIGINT for the time of a with-block, unless it is ignored; only the main thread can.
+
+        The flag is clear at its beginning: what was pressed before was for something else.
+        """
+        self.is_set = False
         is_main = threading.current_thread() is threading.main_thread()
         if not is_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
             yield self
@@ -83,8 +87,7 @@ class AbortFlag:
 
     @contextmanager
     def deferred(self) -> Iterator[AbortFlag]:
-        """Within the block the first Ctrl-C only sets the flag; the flag is clear at its beginning."""
-        self.is_set = False
+        """Within the block the first Ctrl-C only sets the flag; what set it before the block counts too."""
         self._deferred = True
         try:
             yield self
@@ -117,12 +120,22 @@ class AbortFlag:
             raise KeyboardInterrupt
 
 
+_tries: list[threading.Timer] = []
+"""Those who are to send a Ctrl-C once more, the last one alone."""
+
+
 def try_again() -> None:
     """Send this process its Ctrl-C once more, in a moment."""
     again = threading.Timer(AGAIN_AFTER, _interrupt)
     again.daemon = True
+    _tries[:] = [again]
     with suppress(RuntimeError):  # at the very end Python starts no thread, and there is nothing left to stop
         again.start()
+
+
+def is_to_come() -> bool:
+    """Whether a Ctrl-C that is tried again has not come yet: a program that ends now was interrupted."""
+    return any(again.is_alive() for again in _tries)
 
 
 def _interrupt() -> None:

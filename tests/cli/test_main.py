@@ -76,6 +76,19 @@ print("went on", file=sys.stderr)
         assert status == -signal.SIGINT
         assert said.startswith("went on\nTraceback")
 
+    def test_swallowed_at_the_very_end(self) -> None:
+        """The program has done its work before the Ctrl-C is tried again: it was interrupted all the same."""
+        code = """
+from llmcli.cli import main
+from llmcli.engine.interrupt import try_again
+def work(*_):
+    try_again()
+    return 0
+main.main = work
+main.run()
+"""
+        assert ended("import sys\n" + code) == (INTERRUPTED, "")
+
     def test_other_errors_are_told_as_ever(self) -> None:
         """What else goes wrong in a destructor Python prints, and goes on."""
         code = """

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from llmcli.engine.interrupt import AGAIN_AFTER, AbortFlag
+from llmcli.engine.interrupt import AGAIN_AFTER, AbortFlag, is_to_come, try_again
 from llmcli.errors import InterruptedByUser
 from tests.cli.program import PATIENCE
 
@@ -112,14 +112,32 @@ def test_deferred_the_first_sets_the_flag_the_second_raises(abort: AbortFlag) ->
         press_ctrl_c()
 
 
-def test_deferred_begins_with_a_clear_flag(abort: AbortFlag) -> None:
-    """A Ctrl-C left over from before does not end the next reply; an error within ends the deferring."""
-    abort.is_set = True
+def test_deferred_forgets_none(abort: AbortFlag) -> None:
+    """One that came in a call before the reply is for the reply; an error within ends the deferring."""
+    with abort.calling():
+        press_ctrl_c()
     with pytest.raises(RuntimeError), abort.deferred():
-        assert not abort.is_set
+        assert abort.is_set
         raise RuntimeError
     with pytest.raises(KeyboardInterrupt):
         press_ctrl_c()
+
+
+def test_installed_begins_with_a_clear_flag(abort: AbortFlag) -> None:
+    """What was pressed for one thing does not end the next."""
+    abort.is_set = True
+    with abort.installed():
+        assert not abort.is_set
+
+
+def test_one_that_is_tried_again_is_to_come(abort: AbortFlag) -> None:
+    """Until it has come, and not any longer."""
+    assert not is_to_come()
+    try_again()
+    assert is_to_come()
+    with pytest.raises(KeyboardInterrupt):
+        threading.Event().wait(PATIENCE)
+    assert not is_to_come()
 
 
 def test_check_raises_once(abort: AbortFlag) -> None:

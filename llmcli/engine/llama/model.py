@@ -221,7 +221,6 @@ def _load(
 
     params.progress_callback = progress
     log.lines.clear()
-    abort.is_set = False
     name = os.fsencode(path)
 
     def load() -> Any:
