@@ -4,8 +4,8 @@ Two things are learnt at once. In whole conversations: to speak, and to remember
 and the first words of its answer: to understand what is asked; they are a third as long, so many more are
 read in the same time. What understanding is, the model is also told outright: at the place where a reply
 begins, a classifier on top of its middle layer must say which set of answers the reply will come from. It
-is not part of the model that ships. What ships are not the last weights but a mean of the last ones: they go to and fro
-between what the last batches taught, and the mean understands more questions than any of them.
+is not part of the model that ships. What ships are not the last weights but a mean of the last ones: they
+go to and fro between what the last batches taught, and the mean understands more questions than any of them.
 """
 
 from __future__ import annotations
