@@ -58,9 +58,10 @@ def restore(window: Window, text: str, tree: Tree, model: str) -> None:
 
 
 def _restore(window: Window, kept: dict[str, Any], tree: Tree, model: str) -> None:
-    pinned, said = set(kept["pinned"]), messages(tree)
+    pinned = set(kept["pinned"])
     window.pinned = {place for n, place in enumerate(_places(tree)) if n in pinned} if pinned else set()
-    fits = (kept["model"], kept["size"]) == (model, window.size)
+    cuts = kept["cuts"] if (kept["model"], kept["size"]) == (model, window.size) else []
+    said = messages(tree) if cuts else []
     window.replace_cuts(
         Cut(
             tuple(said[: cut["over"]]),
@@ -71,7 +72,7 @@ def _restore(window: Window, kept: dict[str, Any], tree: Tree, model: str) -> No
             tuple(cut["rest"]),
             cut["back"],
         )
-        for cut in (kept["cuts"] if fits else ())
+        for cut in cuts
         if cut["over"] <= len(said)
     )
 

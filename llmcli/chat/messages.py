@@ -6,8 +6,7 @@ On the road from text to reply a message is the very first thing: a chat templat
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 Role = Literal["system", "user", "assistant"]
 
@@ -17,12 +16,13 @@ ASSISTANT: Final = "assistant"
 ROLES: Final[tuple[Role, ...]] = (SYSTEM, USER, ASSISTANT)
 
 
-@dataclass(frozen=True)
-class Message:
+class Message(NamedTuple):
     """One message. ``reasoning`` is what an assistant thought before its answer, kept apart from it.
 
     >>> Message("user", "Hello")
     Message(role='user', content='Hello', reasoning='')
+
+    Not a dataclass: a session has thousands, all made when it is opened.
     """
 
     role: Role

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import operator
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from types import MappingProxyType
+from typing import Any
 
 from llmcli.chat.messages import Message
 from llmcli.chat.schema import transaction
-from llmcli.chat.tree import Made, Node, Tree, is_whole
+from llmcli.chat.tree import ROOT, Made, Node, Tree
 from llmcli.errors import StoreError
 
 BLOCK = 1000
@@ -51,22 +52,14 @@ def read_whole(db: sqlite3.Connection, number: int) -> Saved:
     """
     with transaction(db, "DEFERRED"):
         saved = read_head(db, number)
-        [leaf, branch] = db.execute("SELECT leaf, branch FROM session WHERE id = ?", (number,)).fetchone()
-        origins = dict(db.execute(_ORIGINS, (number,)))
         try:
-            nodes = tuple(_nodes(db, number, origins))
+            return replace(saved, tree=_tree(db, number))
         except (LookupError, TypeError, ValueError):  # what no llmcli has written
             raise _damaged(saved) from None
         except sqlite3.OperationalError as error:
             if not str(error).startswith(_UNREADABLE):
                 raise
             raise _damaged(saved) from None
-        tips = dict(db.execute("SELECT name, tip FROM branch WHERE session = ?", (number,)))
-        n, last = db.execute(_NUMBERS, (number,)).fetchone()
-    tree = Tree(nodes, leaf, branch, MappingProxyType(tips))
-    if n != len(nodes) or last not in (None, n - 1) or not is_whole(tree):
-        raise _damaged(saved)
-    return replace(saved, tree=tree)
 
 
 def _damaged(saved: Saved) -> StoreError:
@@ -76,11 +69,12 @@ def _damaged(saved: Saved) -> StoreError:
 _HEAD = """
     SELECT id, key, name, model, system, created, updated, window FROM session WHERE id = ?
 """
-_ROWS = """
-    SELECT json_group_array(json_array(
-        number, role, CASE typeof(content) WHEN 'text' THEN content END, reasoning, parent,
-        printf('%!.17g', created), seed, finish_reason, origin
-    ))
+_COLUMNS = """
+    SELECT
+        json_group_array(number), json_group_array(role),
+        json_group_array(CASE typeof(content) WHEN 'text' THEN content END), json_group_array(reasoning),
+        json_group_array(parent), json_group_array(printf('%!.17g', created)),
+        json_group_array(seed), json_group_array(finish_reason), json_group_array(origin)
     FROM message WHERE session = ? AND number >= ? AND number < ?
 """
 _NUMBERS = "SELECT count(*), max(number) FROM message WHERE session = ?"
@@ -89,18 +83,49 @@ _UNREADABLE = ("JSON cannot hold", "Could not decode")
 _ORIGINS = "SELECT id, data FROM origin WHERE id IN (SELECT DISTINCT origin FROM message WHERE session = ?)"
 
 
-def _nodes(db: sqlite3.Connection, number: int, origins: Mapping[int, str]) -> Iterator[Node]:
-    """The nodes of a session's tree, in order.
+def _tree(db: sqlite3.Connection, number: int) -> Tree:
+    """The tree of a session. Raises what Python does where rows hold what is none."""
+    [leaf, branch] = db.execute("SELECT leaf, branch FROM session WHERE id = ?", (number,)).fetchone()
+    others = dict(db.execute("SELECT name, tip FROM branch WHERE session = ?", (number,)))
+    n, last = db.execute(_NUMBERS, (number,)).fetchone()
+    origins = dict(db.execute(_ORIGINS, (number,)))
+    nodes: list[Node] = []
+    for begin in range(0, n, BLOCK):
+        columns = db.execute(_COLUMNS, (number, begin, begin + BLOCK)).fetchone()
+        nodes += _nodes([json.loads(column) for column in columns], origins)
+    ends = (leaf, *others.values())
+    if (
+        len(nodes) != n
+        or last != (n - 1 if n else None)
+        or not all(_is_in(range(ROOT, n), end) for end in ends)
+    ):
+        raise ValueError
+    return Tree(tuple(nodes), leaf, branch, MappingProxyType(others))
 
-    SQLite itself puts many rows together, as JSON: Python's lock changes hands for each row that is fetched,
-    and while a model is loaded other threads want it.
+
+def _nodes(columns: Sequence[Sequence[Any]], origins: Mapping[int, str]) -> Iterator[Node]:
+    """Some rows of a table of messages, one behind the other.
+
+    SQLite itself puts them together, as JSON: Python's lock changes hands for each row that is fetched, and
+    while a model is loaded other threads want it. Column by column it takes half the time that it does row by
+    row.
     """
-    for at in count(step=BLOCK):
-        [rows] = db.execute(_ROWS, (number, at, at + BLOCK)).fetchone()
-        block = json.loads(rows)
-        block.sort()  # SQLite promises no order; the numbers are all different
-        for _, role, content, reasoning, parent, created, seed, finish_reason, origin in block:
-            made = None if origin is None else Made(seed, finish_reason, origins[origin])
-            yield Node(Message(role, content, reasoning), parent, float(created), made)
-        if len(block) < BLOCK:
-            return
+    # SQLite promises no order; the numbers are all different.
+    rows = sorted(zip(*columns, strict=True))
+    numbers, roles, contents, reasonings, parents, created, seeds, reasons, begun = zip(*rows, strict=True)
+    # Each message follows on an earlier one, or on none: else the way to the first may have no end.
+    if {*map(type, contents)} != {str} or {*map(type, parents)} != {int} or min(parents) < ROOT:
+        raise ValueError
+    if not all(map(operator.lt, parents, numbers)):
+        raise ValueError
+    made = (
+        None if origin is None else Made(seed, reason, origins[origin])
+        for seed, reason, origin in zip(seeds, reasons, begun, strict=True)
+    )
+    messages = map(Message._make, zip(roles, contents, reasonings, strict=True))
+    return map(Node._make, zip(messages, parents, map(float, created), made, strict=True))
+
+
+def _is_in(numbers: range, value: object) -> bool:
+    """SQLite keeps a text where a number belongs."""
+    return isinstance(value, int) and value in numbers

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from llmcli.chat.messages import Message
 from llmcli.chat.prompt import Prompt
@@ -70,8 +69,8 @@ def whole_characters(reply: Message, ids: Sequence[int], tokenizer: Tokenizer) -
         cut = tokenizer.piece(kept.pop()) + cut
     lost = cut.decode("utf-8", "replace")
     if reply.content:
-        return replace(reply, content=reply.content.removesuffix(lost)), kept
-    return replace(reply, reasoning=reply.reasoning.removesuffix(lost)), kept
+        return reply._replace(content=reply.content.removesuffix(lost)), kept
+    return reply._replace(reasoning=reply.reasoning.removesuffix(lost)), kept
 
 
 def _ends_within_character(data: bytes) -> bool:

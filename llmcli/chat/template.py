@@ -11,7 +11,7 @@ its own or before the first user message.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain, takewhile
 from types import MappingProxyType
@@ -170,7 +170,7 @@ class _Rendering:
         """
         last_user = max((i for i, m in enumerate(messages) if m.role == USER), default=None)
         probes = {
-            index: replace(message, content=f"{self.guard.probe}{index:09}")
+            index: message._replace(content=f"{self.guard.probe}{index:09}")
             for index, message in enumerate(messages)
             if message.role == SYSTEM or index == last_user
         }
@@ -192,7 +192,7 @@ def _with_system_merged(messages: Sequence[Message]) -> list[Message]:
     rest = list(messages[len(system) :])
     first_user = next(index for index, message in enumerate(rest) if message.role == USER)
     together = "\n\n".join([*system, rest[first_user].content])
-    rest[first_user] = replace(rest[first_user], content=together)
+    rest[first_user] = rest[first_user]._replace(content=together)
     return rest
 
 
@@ -207,7 +207,7 @@ def _typed(content: str) -> list[dict[str, str]]:
 
 
 def _mapped(change: Callable[[str], str], message: Message) -> Message:
-    return replace(message, content=change(message.content), reasoning=change(message.reasoning))
+    return message._replace(content=change(message.content), reasoning=change(message.reasoning))
 
 
 def _described(error: Exception) -> str:

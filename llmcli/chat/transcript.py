@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llmcli.chat.messages import Message
@@ -40,7 +40,7 @@ def message_ranges(
     free = (mark for mark in map(chr, range(0x100000, 0x10FFFE)) if mark not in taken)
     marks = {mark: index for index, mark in zip(range(len(messages)), free, strict=False)}
     marked = [
-        replace(m, content=_marked(m.content, mark), reasoning=_marked(m.reasoning, mark))
+        m._replace(content=_marked(m.content, mark), reasoning=_marked(m.reasoning, mark))
         for m, mark in zip(messages, marks, strict=True)
     ]
     try:

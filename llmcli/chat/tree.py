@@ -84,20 +84,6 @@ def messages(tree: Tree) -> list[Message]:
     return [tree.nodes[n].message for n in path(tree)]
 
 
-def is_whole(tree: Tree) -> bool:
-    """Whether each message is a text and follows on an earlier one, or on none, and branches end at messages.
-
-    Without it, the way from a message to the first one may have no end. Nothing is taken for granted: SQLite
-    keeps a text where a number belongs.
-    """
-    tips = (tree.leaf, *tree.others.values())
-    if not all(isinstance(number, int) for number in (*(node.parent for node in tree.nodes), *tips)):
-        return False
-    follow = all(ROOT <= node.parent < number for number, node in enumerate(tree.nodes))
-    texts = all(isinstance(node.message.content, str) for node in tree.nodes)
-    return follow and texts and all(ROOT <= n < len(tree.nodes) for n in tips)
-
-
 def append(tree: Tree, message: Message, *, made: Made | None = None, created: float = 0.0) -> Tree:
     """A message more on the present branch."""
     nodes = (*tree.nodes, Node(message, tree.leaf, created, made))

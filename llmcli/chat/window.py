@@ -220,7 +220,7 @@ class Window:
         ids = spell(self.view(messages, cut))
         without = spell(self.view(messages, replace(cut, gone=cut.gone | set(turn))))
         at = len(split(messages)[0]) + turn[0]
-        probe = replace(messages[at], content="b" if messages[at].content.startswith("a") else "a")
+        probe = messages[at]._replace(content="b" if messages[at].content.startswith("a") else "a")
         other = spell(self.view([*messages[:at], probe, *messages[at + 1 :]], cut))
         return ids, without, min(common_prefix(ids, s, len(s)) for s in (without, other))
 
@@ -245,7 +245,7 @@ class Window:
         gone = measured.gone.union(*measured.turns)
         smallest = measured.tokens(gone) or now
         at = max(i for i, message in enumerate(messages) if message.role == USER)
-        empty = [*messages[:at], replace(messages[at], content=""), *messages[at + 1 :]]
+        empty = [*messages[:at], messages[at]._replace(content=""), *messages[at + 1 :]]
         others = self.measured(empty, replace(self.cut(messages), gone=gone), spell).tokens(gone) or 0
         room = (budget.room if budget.insistent else budget.size - 1) - others
         if room <= 0:
