@@ -57,6 +57,7 @@ class Refill:
             # What moves goes behind all that is new before it, and is lost if that is left for later.
             first = steps.moved[-1][1] + 1 if steps.moved else steps.kept + STEP
             work = ahead.ids, first, may_shift, on_change
+            self._wanted.clear()
             self._is_idle.clear()
             try:
                 threading.Thread(target=self._run, args=work, daemon=True).start()
@@ -83,7 +84,6 @@ class Refill:
             raise
         finally:
             if self._is_idle.is_set():
-                self._wanted.clear()
                 self._abort.is_set = False
 
     def _run(

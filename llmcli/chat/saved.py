@@ -42,7 +42,12 @@ def read_head(db: sqlite3.Connection, number: int) -> Saved:
     row = db.execute(_HEAD, (number,)).fetchone()
     if row is None:
         raise StoreError("the session was removed meanwhile", hint="llmcli sessions list shows the others")
-    return Saved(*row)
+    return Saved(*readable(row))
+
+
+def readable(row: Sequence[Any]) -> Iterator[Any]:
+    """A row in which texts are bytes, so that none which is no UTF-8 stands in the way of the others."""
+    return (value.decode("utf-8", "replace") if isinstance(value, bytes) else value for value in row)
 
 
 def read_whole(db: sqlite3.Connection, number: int) -> Saved:
@@ -67,7 +72,10 @@ def _damaged(saved: Saved) -> StoreError:
 
 
 _HEAD = """
-    SELECT id, key, name, model, system, created, updated, window FROM session WHERE id = ?
+    SELECT
+        id, CAST(key AS BLOB), CAST(name AS BLOB), CAST(model AS BLOB), CAST(system AS BLOB),
+        CAST(created AS REAL), CAST(updated AS REAL), CAST(window AS BLOB)
+    FROM session WHERE id = ?
 """
 _COLUMNS = """
     SELECT
@@ -77,34 +85,37 @@ _COLUMNS = """
         json_group_array(seed), json_group_array(finish_reason), json_group_array(origin)
     FROM message WHERE session = ? AND number >= ? AND number < ?
 """
-_NUMBERS = "SELECT count(*), max(number) FROM message WHERE session = ?"
+_COUNT = "SELECT count(*) FROM message WHERE session = ?"
 _UNREADABLE = ("JSON cannot hold", "Could not decode")
 """How SQLite, and Python, begin to complain about a value that is no text and no number."""
 _ORIGINS = "SELECT id, data FROM origin WHERE id IN (SELECT DISTINCT origin FROM message WHERE session = ?)"
+
+
+def count_messages(db: sqlite3.Connection, number: int) -> int:
+    """How many messages the session with this number has, on all branches."""
+    return int(db.execute(_COUNT, (number,)).fetchone()[0])
 
 
 def _tree(db: sqlite3.Connection, number: int) -> Tree:
     """The tree of a session. Raises what Python does where rows hold what is none."""
     [leaf, branch] = db.execute("SELECT leaf, branch FROM session WHERE id = ?", (number,)).fetchone()
     others = dict(db.execute("SELECT name, tip FROM branch WHERE session = ?", (number,)))
-    n, last = db.execute(_NUMBERS, (number,)).fetchone()
+    n = count_messages(db, number)
     origins = dict(db.execute(_ORIGINS, (number,)))
     nodes: list[Node] = []
     for begin in range(0, n, BLOCK):
         columns = db.execute(_COLUMNS, (number, begin, begin + BLOCK)).fetchone()
-        nodes += _nodes([json.loads(column) for column in columns], origins)
-    ends = (leaf, *others.values())
-    if (
-        len(nodes) != n
-        or last != (n - 1 if n else None)
-        or not all(_is_in(range(ROOT, n), end) for end in ends)
-    ):
+        nodes += _nodes([json.loads(column) for column in columns], origins, begin)
+    are_names = all(isinstance(name, str) for name in (branch, *others))
+    are_ends = all(_is_in(range(ROOT, n), end) for end in (leaf, *others.values()))
+    are_objects = all(isinstance(json.loads(origin), dict) for origin in origins.values())
+    if len(nodes) != n or not (are_names and are_ends and are_objects):
         raise ValueError
     return Tree(tuple(nodes), leaf, branch, MappingProxyType(others))
 
 
-def _nodes(columns: Sequence[Sequence[Any]], origins: Mapping[int, str]) -> Iterator[Node]:
-    """Some rows of a table of messages, one behind the other.
+def _nodes(columns: Sequence[Sequence[Any]], origins: Mapping[int, str], begin: int) -> Iterator[Node]:
+    """Some rows of a table of messages, one behind the other; the first one's number is `begin`.
 
     SQLite itself puts them together, as JSON: Python's lock changes hands for each row that is fetched, and
     while a model is loaded other threads want it. Column by column it takes half the time that it does row by
@@ -113,6 +124,8 @@ def _nodes(columns: Sequence[Sequence[Any]], origins: Mapping[int, str]) -> Iter
     # SQLite promises no order; the numbers are all different.
     rows = sorted(zip(*columns, strict=True))
     numbers, roles, contents, reasonings, parents, created, seeds, reasons, begun = zip(*rows, strict=True)
+    if numbers != (*range(begin, begin + len(numbers)),):
+        raise ValueError
     # Each message follows on an earlier one, or on none: else the way to the first may have no end.
     if {*map(type, contents)} != {str} or {*map(type, parents)} != {int} or min(parents) < ROOT:
         raise ValueError

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass
 
+from llmcli.chat.saved import readable
 from llmcli.errors import UsageError
 
 _SHORTEST = 3
@@ -18,10 +19,10 @@ _SHORTEST = 3
 _MOST = 1000
 """Messages that a search gives."""
 _READ = """
-    SELECT session.name, number, role, content, message.created
+    SELECT CAST(session.name AS BLOB), number, role, CAST(content AS BLOB), CAST(message.created AS REAL)
     FROM message JOIN session ON session.id = message.session WHERE {} ORDER BY message.id DESC LIMIT ?
 """
-_CONTAINS = "contains_all(content)"
+_CONTAINS = "contains_all(CAST(content AS BLOB))"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,12 @@ def search(db: sqlite3.Connection, text: str) -> list[Found]:
     words = text.lower().split()
     if not words:
         raise UsageError("nothing to search for", hint="give a word, or a part of one")
-    db.create_function("contains_all", 1, lambda content: all(word in content.lower() for word in words))
+
+    def contains_all(content: bytes) -> bool:
+        said = content.decode("utf-8", "replace").lower()
+        return all(word in said for word in words)
+
+    db.create_function("contains_all", 1, contains_all)
     long = [word for word in words if len(word) >= _SHORTEST]
     if not long or not _has_index(db):
         return _read(db, _CONTAINS)
@@ -51,7 +57,7 @@ def search(db: sqlite3.Connection, text: str) -> list[Found]:
 
 
 def _read(db: sqlite3.Connection, where: str, *values: str) -> list[Found]:
-    return [Found(*row) for row in db.execute(_READ.format(where), (*values, _MOST))]
+    return [Found(*readable(row)) for row in db.execute(_READ.format(where), (*values, _MOST))]
 
 
 def _has_index(db: sqlite3.Connection) -> bool:

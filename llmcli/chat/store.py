@@ -19,7 +19,7 @@ from typing import Any
 
 from llmcli.chat.lock import Locks
 from llmcli.chat.messages import USER
-from llmcli.chat.saved import Saved, read_head, read_whole
+from llmcli.chat.saved import Saved, count_messages, read_head, read_whole, readable
 from llmcli.chat.schema import connect, connect_again, transaction
 from llmcli.chat.search import Found, forget, search
 from llmcli.chat.tree import MAIN, ROOT, Node, Tree
@@ -152,10 +152,8 @@ class Store:
     def names(self) -> list[str]:
         """The names of all sessions, the last one used first."""
         with self._said():
-            return [
-                name
-                for (name,) in self._db.execute("SELECT name FROM session ORDER BY updated DESC, id DESC")
-            ]
+            rows = self._db.execute("SELECT CAST(name AS BLOB) FROM session ORDER BY updated DESC, id DESC")
+            return [name for row in rows for name in readable(row)]
 
     def latest(self) -> str:
         """The name of the session that was used last. Raises StoreError where there is none."""
@@ -175,7 +173,13 @@ class Store:
     def summaries(self) -> list[Summary]:
         """All sessions, the last one used first."""
         with self._said():
-            return [Summary(*row) for row in self._db.execute(_SUMMARIES, (USER,))]
+            return [Summary(*readable(row)) for row in self._db.execute(_SUMMARIES, (USER,))]
+
+    def n_messages(self, name: str) -> int:
+        """How many messages the session called `name` has. Raises StoreError where there is none."""
+        number = self._id(name)
+        with self._said():
+            return count_messages(self._db, number)
 
     def search(self, text: str) -> list[Found]:
         """The messages in which every word of `text` occurs, upper or lower case, the newest first."""
@@ -284,11 +288,12 @@ _PUT = """
         seed = excluded.seed, finish_reason = excluded.finish_reason
 """
 _SUMMARIES = """
-    SELECT name, model, session.created, updated,
+    SELECT
+        CAST(name AS BLOB), CAST(model AS BLOB), CAST(session.created AS REAL), CAST(updated AS REAL),
         (SELECT count(*) FROM message WHERE session = session.id),
-        coalesce(
+        CAST(coalesce(
             (SELECT content FROM message WHERE session = session.id AND role = ? ORDER BY number LIMIT 1), ''
-        )
+        ) AS BLOB)
     FROM session ORDER BY updated DESC, session.id DESC
 """
 

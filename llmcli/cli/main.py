@@ -40,12 +40,14 @@ def run() -> NoReturn:
         status = main(sys.argv[1:], console)
         if is_to_come():
             status = INTERRUPTED
+        hear_no_interrupt()
     except KeyboardInterrupt:
         status = INTERRUPTED
     except Exception as error:
         if not _is_an_interrupt(error):
             raise
         status = INTERRUPTED
+    hear_no_interrupt()  # as above: a Ctrl-C has come, and may come twice
     if threading.active_count() > 1:
         # A thread still inside llama.cpp, as when the reader left: Python would end it in the middle of C++,
         # which aborts the process. All output is out.
@@ -70,6 +72,13 @@ def lose_no_interrupt() -> None:
 
     AbortFlag().take_over()
     sys.unraisablehook = on_unraisable
+
+
+def hear_no_interrupt() -> None:
+    """Let Ctrl-C do nothing from now on: all is done, and Python would end with a traceback."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def main(args: Sequence[str], console: Console) -> int:

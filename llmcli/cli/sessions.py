@@ -102,7 +102,7 @@ def remove(
     from llmcli.chat.snapshot import forget
 
     with open_store(console) as store:
-        n_messages = sum(len(store.read(name).tree.nodes) for name in dict.fromkeys(names))
+        n_messages = sum(map(store.n_messages, dict.fromkeys(names)))
         if console.reads_terminal and not yes:
             what = ", ".join(map(safe_line, names))
             typer.confirm(f"remove {what} with {n_messages:,} messages for ever?", abort=True, err=True)

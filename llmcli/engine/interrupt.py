@@ -121,7 +121,7 @@ class AbortFlag:
 
 
 _tries: list[threading.Timer] = []
-"""Those who are to send a Ctrl-C once more, the last one alone."""
+"""The timer that sends a Ctrl-C once more, where one was set; of several the one that ends last."""
 
 
 def try_again() -> None:

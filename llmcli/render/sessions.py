@@ -21,6 +21,8 @@ BEGINNING = 60
 """Characters of a message that are shown to recognise it by."""
 BEFORE = 20
 """Characters that are shown before what was found."""
+LAST_YEAR = 253_370_764_800.0
+"""When the year 9999 begins, in seconds since 1970: the last one that Python can name."""
 
 
 def list_as_table(summaries: Sequence[Summary]) -> RenderableType:
@@ -150,14 +152,19 @@ def around(content: str, words: str) -> tuple[str, str, str]:
 
 def local_time(seconds: float) -> str:
     """A time for a person, to the minute, where they are."""
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
+    return datetime.fromtimestamp(_in_calendar(seconds)).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def iso_time(seconds: float) -> str:
     """A time for programs: 2026-01-02T03:04:05Z."""
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(_in_calendar(seconds), timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _beginning(text: str) -> str:
     line = safe(" ".join(text[: 2 * BEGINNING].split()))
     return line if len(line) <= BEGINNING else line[: BEGINNING - 1] + "…"
+
+
+def _in_calendar(seconds: float) -> float:
+    """A damaged file may hold any number."""
+    return min(max(seconds, 0.0), LAST_YEAR)

@@ -8,7 +8,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 from signal import SIGINT
-from time import monotonic
+from time import monotonic, sleep
 
 import pytest
 
@@ -29,6 +29,10 @@ from tests.models import make_model
 
 class TestLookingAhead:
     """Between two turns: the cut that is due is made, and evaluated while the user types."""
+
+    def wait(self, background: Refill) -> None:
+        while background.busy:
+            sleep(0.01)
 
     def ahead(self, conversation: Conversation) -> tuple[list[Dropped], Ahead]:
         *notices, ahead = conversation.look_ahead()
@@ -106,6 +110,28 @@ class TestLookingAhead:
             assert len(engine.cached) < 30000
             assert not abort.is_set
             assert engine.ready(ids[:9]) <= 9
+
+    def test_ctrl_c_twice_at_one_that_is_waited_for(self, tiny_model: Path) -> None:
+        """Who does not wait for the end of a step has the next piece of work done all the same."""
+        abort, ids, goes_on = AbortFlag(), list(range(300)), threading.Event()
+        with LlamaEngine.load(tiny_model, EngineOptions(threads=1), abort=abort) as engine:
+            background = Refill(engine, abort)
+
+            def stay() -> None:
+                goes_on.wait()
+
+            background.start(Ahead(ids, may_shift=False), stay)
+            for wait in 0.2, 0.4:
+                threading.Timer(wait, os.kill, (os.getpid(), SIGINT)).start()
+            with pytest.raises(KeyboardInterrupt), abort.installed():
+                background.stop()
+            assert background.busy
+            goes_on.set()
+            self.wait(background)
+            with abort.installed():
+                background.start(Ahead(ids, may_shift=False))
+                self.wait(background)
+            assert list(engine.cached) == ids
 
     def test_what_the_next_turn_refuses_is_left_to_it(self, crowded: Talk) -> None:
         """A conversation that may lose nothing is not touched ahead of time."""

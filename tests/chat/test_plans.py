@@ -171,8 +171,12 @@ def test_a_whole_conversation(turns: list[tuple[str, str]], policy: str, size: i
             return
         if plan.action == "summarize":
             check_fits(window, messages, plain, budget, plan)
-            window.keep(window.after(messages, plan, plain, "s" * (budget.summary // 4)), messages)
-        elif plan.action != "nothing":
+            summarized = window.after(messages, plan, plain, "s" * (budget.summary // 4))
+            if len(window.ids(messages, summarized, plain)) <= budget.room:
+                window.keep(summarized, messages)
+            else:  # as llmcli.chat.fitting does
+                plan = window.plan(messages, plain, budget, "drop")
+        if plan.action not in ("nothing", "summarize"):
             check_fits(window, messages, plain, budget, plan)
             window.keep(window.after(messages, plan, plain), messages)
         cut = window.cut(messages)

@@ -60,12 +60,21 @@ def test_a_damaged_one_is_open_until_it_is_read(path: Path) -> None:
         "UPDATE message SET parent = 0.5 WHERE number = 1",
         "UPDATE message SET seed = 9e999 WHERE number = 1",
         "UPDATE message SET number = 2 WHERE number = 1",
+        """
+        UPDATE message SET number = 1.5, parent = 1 WHERE number = 1;
+        INSERT INTO message (session, number, parent, role, content, reasoning, created)
+            VALUES (1, 2, 1, 'user', '', '', 0)
+        """,
         "UPDATE message SET number = -1 WHERE number = 0",
         "INSERT INTO message (session, number, parent, role, content, reasoning, created)"
         " VALUES (1, -1, -1, 'user', '', '', 0)",
         "INSERT INTO branch VALUES (1, 'other', 'last')",
+        "INSERT INTO branch VALUES (1, x'00', 1)",
         "UPDATE session SET leaf = x'00'",
+        "UPDATE session SET branch = x'00'",
         "DELETE FROM origin",
+        "UPDATE origin SET data = '[]'",
+        "UPDATE origin SET data = x'ff'",
     ],
 )
 def test_what_no_llmcli_has_written(path: Path, damage: str) -> None:
@@ -76,9 +85,12 @@ def test_what_no_llmcli_has_written(path: Path, damage: str) -> None:
         store.save(saved, replace(saved.tree, nodes=(saved.tree.nodes[0], reply)), 1)
         assert store.whole(saved).tree.nodes[1] == reply
         store._db.execute("PRAGMA foreign_keys = OFF")
-        store._db.execute(damage)
+        store._db.executescript(damage)
         with pytest.raises(StoreError, match=r"^the session 'notes' is damaged$"):
             store.whole(saved)
+        assert store.n_messages("notes") >= 1
+        store.remove("notes")
+        assert store.names() == []
 
 
 def test_every_character_and_moment_comes_back(path: Path) -> None:

@@ -89,6 +89,23 @@ main.run()
 """
         assert ended("import sys\n" + code) == (INTERRUPTED, "")
 
+    @pytest.mark.parametrize(("work", "status"), [("return 0", 0), ("raise KeyboardInterrupt", INTERRUPTED)])
+    def test_after_the_work(self, work: str, status: int) -> None:
+        """While Python itself ends there is nothing left to stop, and nothing is said of a Ctrl-C."""
+        code = f"""
+import atexit, os, signal
+from llmcli.cli import main
+def press():
+    os.kill(os.getpid(), signal.SIGINT)
+def work(*_):
+    {work}
+atexit.register(press)
+main.gc.freeze = press
+main.main = work
+main.run()
+"""
+        assert ended(code) == (status, "")
+
     def test_other_errors_are_told_as_ever(self) -> None:
         """What else goes wrong in a destructor Python prints, and goes on."""
         code = """

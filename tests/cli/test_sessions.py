@@ -210,6 +210,43 @@ class TestSessions:
         talked("sessions", "rm", "fox", "날씨").succeeded()
         assert talked("sessions", "list", "--json").json == []
 
+    def test_rm_of_a_damaged_one(self, talked: Program) -> None:
+        """Whoever wants to read it is told to remove it, and can."""
+        with Store(talked.home / "data" / "sessions.db") as store:
+            store._db.execute("UPDATE message SET content = x'00' WHERE session = 1")
+        assert talked("sessions", "show", "fox").failed(1, "'fox' is damaged").hint.endswith("rm removes it")
+        talked("sessions", "rm", "fox").succeeded()
+        assert [one["name"] for one in talked("sessions", "list", "--json").json] == ["날씨"]
+
+    @pytest.mark.parametrize(
+        "damage",
+        [
+            "UPDATE session SET system = CAST(x'ff' AS TEXT)",
+            "UPDATE session SET system = x'ff', window = x'ff'",
+            "UPDATE session SET model = CAST(x'ff' AS TEXT)",
+            "UPDATE session SET created = 9e999, updated = 'never'",
+            "UPDATE session SET created = -1e18, updated = 1e18",
+            "UPDATE message SET created = 9e999",
+        ],
+    )
+    def test_what_is_not_readable_hides_nothing_else(self, talked: Program, damage: str) -> None:
+        """No text where a text belongs, or a time that no calendar has: all the rest is shown."""
+        with Store(talked.home / "data" / "sessions.db") as store:
+            store._db.execute(f"{damage} WHERE id = 1")
+        assert "fox" in talked("sessions", "show", "fox").succeeded().text
+        messages = talked("sessions", "show", "fox", "--json").json["messages"]
+        assert [m["content"] for m in messages][-2:] == ["What is a fox?", "yes"]
+        assert len(talked("sessions", "list", "--json").json) == 2
+        assert talked("sessions", "export", "fox", "--format", "html").succeeded()
+
+    def test_search_and_list_where_one_is_damaged(self, talked: Program) -> None:
+        """Words that are no UTF-8 stand in nobody's way."""
+        with Store(talked.home / "data" / "sessions.db") as store:
+            store._db.execute("UPDATE message SET content = CAST(x'66ff6f' AS TEXT) WHERE id = 1")
+        assert [one["n_messages"] for one in talked("sessions", "list", "--json").json] == [2, 2]
+        assert [one["session"] for one in talked("sessions", "search", "f", "--json").json] == ["fox"]
+        assert [one["session"] for one in talked("sessions", "search", "오늘", "--json").json] == ["날씨"]
+
     def test_rm_on_a_terminal_asks(self, talked: Program) -> None:
         """And does nothing without a yes."""
         for answer, left in (("n", 2), ("y", 1)):
