@@ -28,6 +28,7 @@ from llmcli.engine.llama.model import LlamaModel
 from llmcli.engine.llama.sampler import LlamaSampler
 from llmcli.errors import InterruptedByUser
 from llmcli.settings.sampling import SamplingOptions
+from tests.cli.program import PATIENCE
 from tests.engine.contexts import ONE_THREAD, TOLERANCE, fresh_logits, ids_of
 from tests.models import make_model
 
@@ -71,18 +72,44 @@ class TestInterrupt:
             np.testing.assert_allclose(context.logits(), fresh_logits(slow_model, short), atol=TOLERANCE)
 
     def test_while_loading(self, tiny_model: Path) -> None:
-        """SIGINT while the weights are read ends the loading, and the model can be loaded afterwards."""
-        abort = AbortFlag()
+        """SIGINT while a model is read ends the loading, and the model can be loaded afterwards."""
+        abort, told, main_thread = AbortFlag(), list[float](), threading.get_ident()
+
+        def press(done: float) -> None:
+            told.append(done)
+            if len(told) == 1:
+                signal.pthread_kill(main_thread, signal.SIGINT)
+
         with abort.installed():
             with pytest.raises(InterruptedByUser):
-                LlamaEngine.load(
-                    tiny_model,
-                    ONE_THREAD,
-                    abort=abort,
-                    on_progress=lambda _done: signal.raise_signal(signal.SIGINT),
-                )
+                LlamaEngine.load(tiny_model, ONE_THREAD, abort=abort, on_progress=press)
             with LlamaEngine.load(tiny_model, ONE_THREAD, abort=abort) as engine:
                 assert engine.ready([1, 2]) == 2
+
+    def test_while_llama_cpp_asks_nothing(self, tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """As while it reads a vocabulary: nobody waits for it, and what comes in the end is freed."""
+        load, free = lib.llama_model_load_from_file, lib.llama_model_free
+        is_left, freed, main_thread = threading.Event(), threading.Event(), threading.get_ident()
+
+        def load_slowly(*args: Any) -> Any:
+            model = load(*args)
+            signal.pthread_kill(main_thread, signal.SIGINT)
+            assert is_left.wait(PATIENCE)
+            return model
+
+        def free_it(model: Any) -> None:
+            assert model
+            free(model)
+            freed.set()
+
+        monkeypatch.setattr(lib, "llama_model_load_from_file", load_slowly)
+        monkeypatch.setattr(lib, "llama_model_free", free_it)
+        abort = AbortFlag()
+        with abort.installed(), pytest.raises(InterruptedByUser):
+            LlamaModel(tiny_model, abort=abort)
+        assert not freed.is_set()
+        is_left.set()
+        assert freed.wait(PATIENCE)
 
     def test_between_any_two_lines(self, model: LlamaModel) -> None:
         """A Ctrl-C at whatever line leaves the cache and the account of it one: nothing is off by a token.

@@ -15,18 +15,27 @@ class NoThreadError(Exception):
     """No thread can be begun, or none with so large a stack."""
 
 
-def call_apart(function: Callable[[], Result], stack: int = 0) -> Result:
+def call_apart(
+    function: Callable[[], Result], stack: int = 0, *, discard: Callable[[Result], object] | None = None
+) -> Result:
     """The result of `function`, called with a stack of so many bytes (0: the usual).
 
     Its exceptions come through. Ctrl-C ends the waiting and leaves the thread where it is: a program that
-    ends then does so without it (llmcli.cli.main). Raises NoThreadError where no such thread can be begun.
+    ends then does so without it (llmcli.cli.main); one that goes on has the result `discard`ed, when it
+    comes. Raises NoThreadError where no such thread can be begun.
     """
     outcome: list[Result] = []
     failure: list[BaseException] = []
+    is_awaited = True
+    change = threading.Lock()
 
     def run() -> None:
         try:
-            outcome.append(function())
+            result = function()
+            with change:
+                outcome.append(result)
+                if discard and not is_awaited:
+                    discard(result)
         except BaseException as error:
             failure.append(error)
 
@@ -40,7 +49,14 @@ def call_apart(function: Callable[[], Result], stack: int = 0) -> Result:
             raise NoThreadError from None
         finally:
             threading.stack_size(before)
-    thread.join()
+    try:
+        thread.join()
+    except BaseException:
+        with change:
+            is_awaited = False
+            if discard and outcome:
+                discard(outcome[0])
+        raise
     if failure:
         raise failure[0]
     return outcome[0]

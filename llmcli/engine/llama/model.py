@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 import weakref
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol
@@ -17,7 +19,7 @@ from llmcli.engine.llama.placing import came_of, place
 from llmcli.engine.llama.vocabulary import NO_TOKEN, LlamaVocabulary
 from llmcli.engine.offload import Offload
 from llmcli.engine.protocol import Progress
-from llmcli.errors import EngineError, ModelError
+from llmcli.errors import EngineError, InterruptedByUser, ModelError
 from llmcli.gguf.cursor import AGAIN, read_bytes
 from llmcli.gguf.header import Array, Header, check_tokens, read_header
 from llmcli.settings.engine import EngineOptions
@@ -213,25 +215,35 @@ def _load(
     if not vocab_only:
         held += place(params, header, options)
 
+    is_awaited = True
+    telling = threading.Lock()
+
     @lib.llama_progress_callback  # type: ignore[untyped-decorator]
     def progress(done: float, _user_data: object) -> bool:
-        if on_progress and not abort.is_set:
-            on_progress(done)
-        return not abort.is_set
+        with telling:
+            goes_on = is_awaited and not abort.is_set
+            if on_progress and goes_on:
+                on_progress(done)
+        return goes_on
 
     params.progress_callback = progress
     log.lines.clear()
     name = os.fsencode(path)
 
-    def load() -> Any:
+    def load(*_in_use: object) -> Any:
         with abort.calling():
             return lib.llama_model_load_from_file(name, params)
 
     try:
-        # While it reads a vocabulary, for up to a second, llama.cpp looks at no flag.
-        pointer = call_apart(load) if vocab_only else load()
+        # While it reads a vocabulary, for up to a second, llama.cpp asks for no progress. Who waits no longer
+        # leaves it behind, with all that it uses.
+        pointer = call_apart(partial(load, held), discard=lib.llama_model_free)
     except NoThreadError:
         pointer = load()
+    except KeyboardInterrupt:
+        with telling:
+            is_awaited = False
+        raise InterruptedByUser from None
     if abort.is_set:
         if pointer is not None:
             lib.llama_model_free(pointer)
