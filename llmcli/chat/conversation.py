@@ -29,6 +29,9 @@ from llmcli.tokens.tokenizer import to_bytes
 
 __all__ = ["Conversation", "prompt_ids"]
 
+MUCH = 8
+"""Characters for each token of the window: so many are hardly ever in it."""
+
 NOTHING_WRITTEN: tuple[Sequence[int], Message | None] = ((), None)
 
 
@@ -155,6 +158,23 @@ class Conversation:
             self.sampling.predict,
             written[:-1] if is_unended else (),  # the last one was drawn, and no other after it
         )
+
+    @property
+    def is_far_over(self) -> bool:
+        """Whether the last messages alone have more tokens than the window, which a first look finds likely.
+
+        Known without counting all the others, which may be thousands: another window held them, or none.
+        """
+        left = self.window.size
+        view = self.window.view(self.messages, self.window.cut(self.messages))
+        if sum(len(message.content) for message in view) < MUCH * left:
+            return False
+        for message in reversed(view):
+            content = to_bytes(message.content)
+            left -= len(self.engine.tokenizer.encode(content, parse_special=False, bos=False, eos=False))
+            if left < 0:
+                return True
+        return False
 
     def begin_anew(self) -> None:
         """The cache is another conversation's: nothing reaches this one but what both begin with."""

@@ -6,9 +6,10 @@ import json
 import operator
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from llmcli.chat.messages import Message
 from llmcli.chat.schema import transaction
@@ -17,6 +18,9 @@ from llmcli.errors import StoreError
 
 BLOCK = 1000
 """How many messages are read at once."""
+
+N_LAST = 2
+"""How many messages a glance shows: a turn."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,17 @@ class Saved:
     tree: Tree = Tree()
 
 
+class Glance(NamedTuple):
+    """What there is to see of a session without reading all of it.
+
+    How many messages it has on all branches and on the present one, and the last N_LAST of that.
+    """
+
+    n_messages: int
+    n_on_branch: int
+    last: tuple[Node, ...]
+
+
 def read_head(db: sqlite3.Connection, number: int) -> Saved:
     """The session with this number, without its tree. Raises StoreError where it is gone, sqlite3.Error."""
     row = db.execute(_HEAD, (number,)).fetchone()
@@ -55,20 +70,37 @@ def read_whole(db: sqlite3.Connection, number: int) -> Saved:
 
     Raises StoreError where it is gone or its tree is none, sqlite3.Error.
     """
-    with transaction(db, "DEFERRED"):
-        saved = read_head(db, number)
-        try:
-            return replace(saved, tree=_tree(db, number))
-        except (LookupError, TypeError, ValueError):  # what no llmcli has written
-            raise _damaged(saved) from None
-        except sqlite3.OperationalError as error:
-            if not str(error).startswith(_UNREADABLE):
-                raise
-            raise _damaged(saved) from None
+    with transaction(db, "DEFERRED"), _told_apart(saved := read_head(db, number)):
+        return replace(saved, tree=_tree(db, number))
 
 
-def _damaged(saved: Saved) -> StoreError:
-    return StoreError(f"the session {saved.name!r} is damaged", hint="llmcli sessions rm removes it")
+def read_glance(db: sqlite3.Connection, number: int) -> Glance:
+    """What there is to see of the session with this number at once, as it is at one moment.
+
+    Raises StoreError where it is gone or a row that is looked at is none, sqlite3.Error.
+    """
+    with transaction(db, "DEFERRED"), _told_apart(read_head(db, number)):
+        [leaf] = db.execute("SELECT leaf FROM session WHERE id = ?", (number,)).fetchone()
+        [n_on_branch] = db.execute(_DEPTH, {"session": number}).fetchone()
+        last: list[Node] = []
+        while leaf != ROOT and len(last) < N_LAST:
+            last[:0] = _read_nodes(db, number, leaf, leaf + 1)
+            leaf = last[0].parent
+        return Glance(count_messages(db, number), n_on_branch, tuple(last))
+
+
+@contextmanager
+def _told_apart(saved: Saved) -> Iterator[None]:
+    """Say it as a StoreError where rows of a session hold what no llmcli has written."""
+    damaged = StoreError(f"the session {saved.name!r} is damaged", hint="llmcli sessions rm removes it")
+    try:
+        yield
+    except (LookupError, TypeError, ValueError):
+        raise damaged from None
+    except sqlite3.OperationalError as error:
+        if not str(error).startswith(_UNREADABLE):
+            raise
+        raise damaged from None
 
 
 _HEAD = """
@@ -88,7 +120,19 @@ _COLUMNS = """
 _COUNT = "SELECT count(*) FROM message WHERE session = ?"
 _UNREADABLE = ("JSON cannot hold", "Could not decode")
 """How SQLite, and Python, begin to complain about a value that is no text and no number."""
-_ORIGINS = "SELECT id, data FROM origin WHERE id IN (SELECT DISTINCT origin FROM message WHERE session = ?)"
+_ORIGINS = """
+    SELECT id, data FROM origin
+    WHERE id IN (SELECT DISTINCT origin FROM message WHERE session = ? AND number >= ? AND number < ?)
+"""
+_DEPTH = """
+    WITH RECURSIVE up (number) AS (
+        SELECT leaf FROM session WHERE id = :session AND leaf >= 0
+        UNION ALL
+        SELECT parent FROM up JOIN message ON session = :session AND message.number = up.number
+        WHERE parent >= 0 AND parent < up.number
+    )
+    SELECT count(*) FROM up
+"""
 
 
 def count_messages(db: sqlite3.Connection, number: int) -> int:
@@ -101,17 +145,24 @@ def _tree(db: sqlite3.Connection, number: int) -> Tree:
     [leaf, branch] = db.execute("SELECT leaf, branch FROM session WHERE id = ?", (number,)).fetchone()
     others = dict(db.execute("SELECT name, tip FROM branch WHERE session = ?", (number,)))
     n = count_messages(db, number)
-    origins = dict(db.execute(_ORIGINS, (number,)))
     nodes: list[Node] = []
     for begin in range(0, n, BLOCK):
-        columns = db.execute(_COLUMNS, (number, begin, begin + BLOCK)).fetchone()
-        nodes += _nodes([json.loads(column) for column in columns], origins, begin)
+        nodes += _read_nodes(db, number, begin, begin + BLOCK)
     are_names = all(isinstance(name, str) for name in (branch, *others))
     are_ends = all(_is_in(range(ROOT, n), end) for end in (leaf, *others.values()))
-    are_objects = all(isinstance(json.loads(origin), dict) for origin in origins.values())
-    if len(nodes) != n or not (are_names and are_ends and are_objects):
+    if len(nodes) != n or not (are_names and are_ends):
         raise ValueError
     return Tree(tuple(nodes), leaf, branch, MappingProxyType(others))
+
+
+def _read_nodes(db: sqlite3.Connection, session: int, begin: int, end: int) -> Iterator[Node]:
+    """The messages of a session with the numbers from `begin` to before `end`, as many as there are."""
+    place = session, begin, end
+    origins = dict(db.execute(_ORIGINS, place))
+    if not all(isinstance(json.loads(origin), dict) for origin in origins.values()):
+        raise ValueError
+    columns = db.execute(_COLUMNS, place).fetchone()
+    return _nodes([json.loads(column) for column in columns], origins, begin)
 
 
 def _nodes(columns: Sequence[Sequence[Any]], origins: Mapping[int, str], begin: int) -> Iterator[Node]:

@@ -8,32 +8,31 @@ the session is left.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Generator as Events
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from types import TracebackType
 
-from llmcli import __version__
 from llmcli.chat import kept_window
 from llmcli.chat import tree as trees
 from llmcli.chat.conversation import Conversation
 from llmcli.chat.growing import Growing
 from llmcli.chat.messages import ASSISTANT, SYSTEM, USER, Message
 from llmcli.chat.names import checked_name, name_from
+from llmcli.chat.opening import Opening
+from llmcli.chat.origin import origin_of
 from llmcli.chat.reply import Event, Generated, Notice, Reply
-from llmcli.chat.saved import Saved
+from llmcli.chat.saved import N_LAST, Glance, Saved
 from llmcli.chat.snapshot import Snapshots
 from llmcli.chat.store import Store
 from llmcli.chat.template import ChatTemplate
 from llmcli.chat.tree import ROOT, Made, Tip, Tree
 from llmcli.engine.protocol import Generator, Progress
 from llmcli.errors import StoreError, UsageError
-from llmcli.settings.sampling import SamplingOptions
 from llmcli.tokens.tokenizer import to_bytes
 
 
@@ -42,7 +41,7 @@ class Session:
     """A conversation with its tree. Without a `store` both are in memory alone.
 
     `model` is what -m takes to have the same model again. `saved` is None until the first message: nothing is
-    saved before. A context manager.
+    saved before. Where an `opening` is given, its messages are not read before `begin`. A context manager.
     """
 
     conversation: Conversation
@@ -50,15 +49,33 @@ class Session:
     store: Store | None = None
     saved: Saved | None = None
     snapshots: Snapshots | None = None
-    tree: Tree = field(default_factory=Tree, init=False)
+    opening: Opening | None = None
+    _tree: Tree = field(default_factory=Tree, init=False)
     _n_clean: int = field(default=0, init=False)
     _is_behind: bool = field(default=False, init=False)
     _has_spoken: bool = field(default=False, init=False)
-    _has_resumed: bool = field(default=False, init=False)
+    _resumed: Sequence[int] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
         if self.saved is not None:
-            self._begin(self.saved)
+            self._take_up_cache(self.saved)
+            if self.opening is None:
+                self._begin(self.saved)
+
+    def begin(self) -> None:
+        """Have the messages of a session that is being opened, if they are not there yet.
+
+        `tree` does so, too; `conversation` has none before. Raises StoreError where the session is damaged.
+        """
+        if self.opening is not None:
+            self._begin(self.opening.whole())
+            self.opening = None
+
+    @property
+    def tree(self) -> Tree:
+        """All that was said. Raises StoreError as `begin`."""
+        self.begin()
+        return self._tree
 
     @property
     def name(self) -> str | None:
@@ -67,11 +84,18 @@ class Session:
 
     def unanswered(self) -> str:
         """Step back from a last message that got no reply because the process ended; its text, or nothing."""
-        if self.tree.leaf == ROOT or self.tree.nodes[self.tree.leaf].message.role != USER:
+        last = self.glance().last
+        if not last or last[-1].message.role != USER:
             return ""
-        text = self.tree.nodes[self.tree.leaf].message.content
         self._go_on_with(trees.undo(self.tree))
-        return text
+        return last[-1].message.content
+
+    def glance(self) -> Glance:
+        """What there is to see of it, also before its messages are there. Raises StoreError as `begin`."""
+        if self.opening is not None and not self.opening.is_read:
+            return self.opening.glance()
+        nodes, numbers = self.tree.nodes, trees.path(self.tree)
+        return Glance(len(nodes), len(numbers), tuple(nodes[number] for number in numbers[-N_LAST:]))
 
     def ask(self, text: str, *, on_prefill: Progress | None = None) -> Events[Event, None, None]:
         """See Conversation.ask. Raises StoreError, before anything else happens, where it can't be saved."""
@@ -137,13 +161,14 @@ class Session:
         opened = store.open(name)
         self.leave()
         self.conversation.system = opened.system
+        self._take_up_cache(opened)
         self._begin(opened)
 
     def new(self) -> None:
         """Leave this session and begin another one, with the same system message."""
         self.leave()
         self.saved, self._n_clean = None, 0
-        self._is_behind = self._has_spoken = self._has_resumed = False
+        self._is_behind, self._has_spoken, self._resumed = False, False, ()
         self._go_on_with(Tree())
         kept_window.restore(self.conversation.window, "", self.tree, self.model)
         self.conversation.begin_anew()
@@ -154,7 +179,7 @@ class Session:
         """Go on with another model, which `model` names; what was said stays."""
         self.conversation.change_model(engine, template)
         self.model, self.snapshots = model, snapshots
-        self._has_spoken = self._has_resumed = False
+        self._has_spoken, self._resumed = False, ()
 
     def leave(self) -> None:
         """Keep the cache for whoever comes back, and let other processes open the session."""
@@ -164,7 +189,7 @@ class Session:
                 cut_since = self._has_spoken and now.window != self.saved.window
                 if self._is_behind or cut_since or now.system != self.saved.system:
                     self._keep(self.tree)
-            if self.snapshots is not None and (self._has_spoken or self._has_resumed):
+            if self.snapshots is not None and (self._has_spoken or self._resumed):
                 if not self.conversation.fills_cache:  # whoever comes back would take it for what was said
                     self.snapshots.forget(self.saved.key)
                 elif self._has_spoken:
@@ -188,13 +213,16 @@ class Session:
 
     def _begin(self, saved: Saved) -> None:
         self.saved, self._n_clean = saved, len(saved.tree.nodes)
-        self._is_behind = self._has_spoken = self._has_resumed = False
+        self._is_behind = self._has_spoken = False
         self._go_on_with(saved.tree)
         kept_window.restore(self.conversation.window, saved.window, saved.tree, self.model)
-        self.conversation.begin_anew()
-        if self.snapshots is not None and (ids := self.snapshots.resume(saved.key)):
-            self.conversation.resume(ids, _messages(saved.system, saved.tree))
-            self._has_resumed = True
+        if self._resumed:
+            self.conversation.resume(self._resumed, _messages(saved.system, saved.tree))
+        else:
+            self.conversation.begin_anew()
+
+    def _take_up_cache(self, saved: Saved) -> None:
+        self._resumed = self.snapshots.resume(saved.key) if self.snapshots is not None else ()
 
     def _answer(
         self,
@@ -231,7 +259,7 @@ class Session:
     def _roll_back(self, before: Tree) -> None:
         """Make `before` the session's tree again, as far as can be also on disk."""
         self._n_clean = min(self._n_clean, len(before.nodes))
-        self.tree = before
+        self._tree = before
         with suppress(StoreError):  # it is put right with the next message, or when the session is left
             self._keep(before)
 
@@ -243,7 +271,7 @@ class Session:
         except StoreError as error:
             yield Notice(f"the reply is not saved yet: {error.message}")
         finally:
-            self.tree = tree
+            self._tree = tree
 
     def _grow(self, growing: Growing) -> None:
         if self.store is not None and self.saved is not None:
@@ -267,7 +295,7 @@ class Session:
             n_clean = min(self._n_clean, len(tree.nodes))
             self.saved = self.store.save(self._described(saved, tree), tree, n_clean)
             self._n_clean, self._is_behind = len(tree.nodes), False
-        self.tree = tree
+        self._tree = tree
 
     def _described(self, saved: Saved, tree: Tree) -> Saved:
         conversation = self.conversation
@@ -275,7 +303,7 @@ class Session:
         return replace(saved, model=self.model, system=conversation.system, window=window)
 
     def _go_on_with(self, tree: Tree) -> None:
-        self.tree = tree
+        self._tree = tree
         self.conversation.messages = self._with_system(tree)
 
     def _with_system(self, tree: Tree) -> list[Message]:
@@ -295,23 +323,3 @@ def _messages(system: str, tree: Tree) -> list[Message]:
 def _said(tree: Tree, text: str) -> Tree:
     to_bytes(text, "a message")
     return trees.append(tree, Message(USER, text), created=time.time())
-
-
-def origin_of(conversation: Conversation, model: str) -> str:
-    """What replies are made with at this moment, as JSON: with the seed of a reply it can be had again."""
-    sampling = conversation.sampling
-    changed = {
-        f.name: getattr(sampling, f.name)
-        for f in fields(SamplingOptions)
-        if f.name != "seed" and getattr(sampling, f.name) != f.default
-    }
-    origin = {
-        "llmcli": __version__,
-        "model": model,
-        "context_size": conversation.engine.context_size,
-        "chat_template": conversation.template.name,
-        "chat_template_kwargs": dict(conversation.template_kwargs),
-        "system": conversation.system,
-        "sampling": changed,
-    }
-    return json.dumps(origin, default=str)

@@ -19,7 +19,15 @@ from typing import Any
 
 from llmcli.chat.lock import Locks
 from llmcli.chat.messages import USER
-from llmcli.chat.saved import Saved, count_messages, read_head, read_whole, readable
+from llmcli.chat.saved import (
+    Glance,
+    Saved,
+    count_messages,
+    read_glance,
+    read_head,
+    read_whole,
+    readable,
+)
 from llmcli.chat.schema import connect, connect_again, transaction
 from llmcli.chat.search import Found, forget, search
 from llmcli.chat.tree import MAIN, ROOT, Node, Tree
@@ -88,6 +96,11 @@ class Store:
         """A session that was taken, with its tree; any thread may ask. Raises StoreError where it is none."""
         with self._said(), closing(connect_again(self.path)) as db:
             return read_whole(db, saved.id)
+
+    def glance(self, saved: Saved) -> Glance:
+        """What there is to see of a session that was taken, without reading all of it; else as `whole`."""
+        with self._said(), closing(connect_again(self.path)) as db:
+            return read_glance(db, saved.id)
 
     def read(self, name: str) -> Saved:
         """The session called `name`, as it is on disk at this moment."""

@@ -121,7 +121,8 @@ def chat(
         conversation = _conversation(llama, chat_template, sampling, window, abort, kwargs)
         conversation.system = system_text or (place.saved.system if place.saved else "")
         snapshots = snapshots_of(console, llama, engine, place.store, wanted=not no_kv_snapshot)
-        talk = Session(conversation, reference_to(llama.model.path), place.store, place.whole(), snapshots)
+        reference = reference_to(llama.model.path)
+        talk = Session(conversation, reference, place.store, place.saved, snapshots, place.opening)
         load_seconds = time.perf_counter() - started
         name = llama.tokenizer.name
         view = writer(
@@ -141,6 +142,7 @@ def chat(
         # Closed after the session, which keeps the cache of the model at its end.
         with ExitStack() as opened, talk:
             if asked is not None:
+                talk.begin()
                 if talk.unanswered():
                     console.note("notice: the session's last message got no reply, and is left out")
                 _run(console, talk, asked, view, looks.probs)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock, Thread
 from typing import TYPE_CHECKING
 
 from llmcli.cli.console import Console
@@ -18,6 +17,7 @@ from llmcli.settings.model import BUNDLED
 from llmcli.settings.there import is_file
 
 if TYPE_CHECKING:
+    from llmcli.chat.opening import Opening
     from llmcli.chat.saved import Saved
     from llmcli.chat.snapshot import Snapshots
     from llmcli.chat.store import Store
@@ -28,31 +28,12 @@ if TYPE_CHECKING:
 class Place:
     """The file of sessions, where one is kept; and the session to go on with, where there is one.
 
-    What is known of the session at first is all but its messages: they are read while libraries and the model
-    are loaded.
+    `saved` is all that is known of it but its messages, which `opening` reads.
     """
 
     store: Store | None = None
     saved: Saved | None = None
-    _is_whole: bool = False
-    _lock: Lock = field(default_factory=Lock)
-
-    def read_ahead(self) -> None:
-        """Begin to read the messages."""
-        with suppress(RuntimeError):  # no thread may be begun any more: they are read when they are needed
-            Thread(target=self._try_to_read, daemon=True).start()
-
-    def _try_to_read(self) -> None:
-        with suppress(Exception):  # whoever needs them fails, too, and says so
-            self.whole()
-
-    def whole(self) -> Saved | None:
-        """The session with its messages; any thread may ask. Raises StoreError where it is damaged."""
-        with self._lock:
-            if self.store and self.saved and not self._is_whole:
-                self.saved = self.store.whole(self.saved)
-                self._is_whole = True
-            return self.saved
+    opening: Opening | None = None
 
 
 @contextmanager
@@ -73,6 +54,7 @@ def open_place(
         yield Place()
         return
     from llmcli.chat.names import checked_name
+    from llmcli.chat.opening import Opening, ahead
 
     if name is not None:
         name = checked_name(name)
@@ -81,9 +63,11 @@ def open_place(
         if store is None or not is_asked_for:
             yield Place(store)
         elif name is None or store.has(name):
-            place = Place(store, store.take(name or store.latest()))
-            place.read_ahead()
-            yield place
+            saved = store.take(name or store.latest())
+            opening = Opening(store, saved)
+            # Until the prompt is there the imports need Python's lock, and a glance hardly does.
+            ahead(opening.glance if interactive and console.moves_cursor else opening.whole)
+            yield Place(store, saved, opening)
         else:
             yield Place(store, store.create(name))
 

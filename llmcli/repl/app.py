@@ -43,7 +43,7 @@ class Repl:
     unsent: str = field(default="", init=False)
     is_editing: bool = field(default=False, init=False)
     """Whether the next message takes the place of the last one."""
-    _counted: tuple[object, int] = field(default=(None, 0), init=False)
+    _counted: tuple[object, str] = field(default=(None, ""), init=False)
     _reader: Input | PlainInput = field(init=False)
 
     @property
@@ -147,13 +147,16 @@ class Repl:
     def status(self, columns: int) -> str:
         """The line below the input: the model, what was dropped, and how full the window is."""
         conversation, engine = self.conversation, self.conversation.engine
+        name = safe_line(engine.tokenizer.name)
+        if self.session.opening is not None and not self.session.opening.is_read:
+            return fitted(name, columns)
+        self.session.begin()
         dropped = len(conversation.window.outside(conversation.messages))
         outside = f"{dropped} messages outside  " if dropped else ""
         used = f"{outside}{self._used()}/{engine.context_size} tokens"
-        name = safe_line(engine.tokenizer.name)
         return f"{fitted(name, max(1, columns - len(used) - 2))}  {used}"
 
-    def _used(self) -> int:
+    def _used(self) -> str:
         """The tokens that /context counts; the line is drawn at every key, and they are counted once."""
         conversation = self.conversation
         messages, window = conversation.messages, conversation.window
@@ -161,19 +164,32 @@ class Repl:
         kwargs = repr(conversation.template_kwargs)
         state = conversation.engine, tuple(messages), cut, pinned, kwargs
         if self._counted[0] != state:
-            try:
-                used = conversation.tally().used
-            except LlmcliError:
-                used = len(conversation.engine.cached)
-            self._counted = state, used
+            self._counted = state, self._count_used()
         return self._counted[1]
+
+    def _count_used(self) -> str:
+        conversation = self.conversation
+        if conversation.is_far_over:
+            return f">{conversation.engine.context_size}"
+        try:
+            return str(conversation.tally().used)
+        except LlmcliError:
+            return str(len(conversation.engine.cached))
 
     def _input(self) -> Input | PlainInput:
         if not self.output.moves_cursor:
+            self._while_typing()  # nothing can be done while the terminal reads a line
             return PlainInput(self.history, self.output, self.conversation.abort)
         commands = list(COMMANDS.values())
-        colors, idle = self.output.colors_output, self.view.prepare
-        return Input(self.history, commands, names(self), self.status, colors, idle)
+        return Input(
+            self.history, commands, names(self), self.status, self.output.colors_output, self._while_typing
+        )
+
+    def _while_typing(self) -> None:
+        """Do what the first prompt did not wait for, in another thread."""
+        if self.session.opening is not None:
+            self.session.opening.whole()
+        self.view.prepare()
 
     def _handle(self, text: str) -> None:
         """A line of input: a command, a message, or nothing."""
@@ -184,6 +200,7 @@ class Repl:
             with self.conversation.abort.installed():
                 with self.progress() as on_wait:
                     self.refill.stop(on_wait)  # from here on the engine is ours again
+                self.session.begin()
                 if is_command:
                     self.is_editing = False
                     run_command(self, text)
@@ -193,6 +210,8 @@ class Repl:
             self.output.note("interrupted; nothing was changed")
             self.unsent = "" if is_command else text
         except LlmcliError as error:
+            if self.session.opening is not None:  # nothing can be gone on with
+                raise
             self.output.show_error(error)
             self.unsent = "" if is_command else text
 

@@ -15,6 +15,7 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import ColorDepth
 from prompt_toolkit.utils import get_cwidth
 
+from llmcli.errors import LlmcliError
 from llmcli.repl.commands import Command
 from llmcli.repl.completion import CommandCompleter, Names, begun_command
 from llmcli.repl.history import open_history
@@ -28,7 +29,7 @@ class Input:
     """Reads one message after the other. `problem` says why the history can't be kept, if so.
 
     `names` are what arguments of commands can be completed to. `when_idle` is called once, in a thread of
-    its own, when the first prompt is there.
+    its own, when the first prompt is there; an LlmcliError that it raises, `read` raises too.
     """
 
     greeting = "Enter sends, Alt-Enter adds a line, Ctrl-C stops a reply, Ctrl-D leaves; /help"
@@ -77,7 +78,16 @@ class Input:
         """The first prompt is there: from now on the user takes their time."""
         app.after_render -= self._idle
         with suppress(RuntimeError):  # no thread may be begun any more
-            threading.Thread(target=self._when_idle, daemon=True).start()
+            threading.Thread(target=self._do_when_idle, args=(app,), daemon=True).start()
+
+    def _do_when_idle(self, app: Application[str]) -> None:
+        try:
+            self._when_idle()
+            app.invalidate()  # the status may say more now
+        except LlmcliError as error:
+            with suppress(RuntimeError):  # the prompt is gone
+                if app.loop is not None:
+                    app.loop.call_soon_threadsafe(_leave, app, error)
 
     def _bottom_line(self) -> str:
         """How the command that is being typed is written; else the state of things."""
@@ -88,6 +98,12 @@ class Input:
 
     def _no_history(self, path: Path, error: OSError) -> None:
         self.problem = f"the history is not kept: {path}: {error.strerror}"
+
+
+def _leave(app: Application[str], error: LlmcliError) -> None:
+    """Have the prompt raise an error."""
+    if app.future is not None and not app.future.done():
+        app.exit(exception=error)
 
 
 def _keys() -> KeyBindings:

@@ -11,6 +11,7 @@ import pytest
 from llmcli.chat import growing
 from llmcli.chat.conversation import Conversation
 from llmcli.chat.messages import Message
+from llmcli.chat.opening import Opening
 from llmcli.chat.reply import Event, Generated, Reply
 from llmcli.chat.session import Session
 from llmcli.chat.store import Store
@@ -36,7 +37,10 @@ def talk(engine: LlamaEngine, store: Store) -> Talk:
     def make(name: str = "", *, saved: bool = True) -> Session:
         template = ChatTemplate.from_source(CHATML, name="test", bos="", eos="")
         conversation = Conversation(engine, template, LETTERS, AbortFlag())
-        return Session(conversation, "tiny", store if saved else None, store.open(name) if name else None)
+        if not name:
+            return Session(conversation, "tiny", store if saved else None)
+        head = store.take(name)
+        return Session(conversation, "tiny", store, head, opening=Opening(store, head))
 
     return make
 

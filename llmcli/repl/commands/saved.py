@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from llmcli.chat.messages import USER
-from llmcli.chat.tree import path
 from llmcli.errors import UsageError
 from llmcli.repl.commands.arguments import path_of
 from llmcli.repl.commands.registry import slash
@@ -19,14 +18,12 @@ if TYPE_CHECKING:
 def greet(repl: Repl) -> None:
     """Say where an opened session stands, with its last turn; a message without reply goes to the prompt."""
     unanswered = repl.session.unanswered()
-    tree, name = repl.session.tree, repl.session.name
-    numbers = path(tree)
-    if name is not None and tree.nodes:
+    name, seen = repl.session.name, repl.session.glance()
+    if name is not None and seen.n_messages:
         repl.output.note(
-            f"going on with {name!r}: {len(numbers)} messages, {len(tree.nodes)} on all branches"
+            f"going on with {name!r}: {seen.n_on_branch} messages, {seen.n_messages} on all branches"
         )
-    for number in numbers[-2:]:
-        node = tree.nodes[number]
+    for node in seen.last:
         mark = ">>> " if node.message.role == USER else ""
         repl.output.write(f"{mark}{node.message.content.rstrip()}\n")
         if node.made is not None and node.made.finish_reason is None:

@@ -1,0 +1,54 @@
+"""A session that is gone on with: the prompt is there before its messages are."""
+
+from __future__ import annotations
+
+import pytest
+
+from llmcli.chat.messages import Message
+from llmcli.chat.store import Store
+from llmcli.chat.tree import Made, Tree, append
+from tests.cli.program import Program
+from tests.cli.terminal import Terminal
+from tests.repl.screen import YES, Open, says
+
+
+@pytest.fixture
+def long(llmcli: Program) -> Program:
+    """With a session of 4,000 messages, `long`, which ends with `what is 1999?` and `it is 1999`."""
+    tree = Tree()
+    for number in range(2000):
+        tree = append(tree, Message("user", f"what is {number}?"))
+        tree = append(tree, Message("assistant", f"it is {number}"), made=Made(1, "stop"))
+    path = llmcli.home / "data" / "sessions.db"
+    path.parent.mkdir()
+    with Store(path) as store:
+        store.save(store.create("long"), tree, 0)
+    return llmcli
+
+
+def test_what_is_seen_of_it(long: Program, chat: Open) -> None:
+    """How long it is and its last turn; the line below has no figures before they are known."""
+    terminal = chat("--session", "long")
+    terminal.sees("going on with 'long': 4000 messages, 4000 on all branches")
+    terminal.sees(">>> what is 1999?")
+    terminal.sees("it is 1999")
+    terminal.sees(">512/512 tokens")
+    assert "4000" in says(terminal, "/tree")
+    says(terminal, "/undo")
+    says(terminal, "/exit")
+
+
+def test_one_that_is_damaged_far_from_its_end(long: Program) -> None:
+    """It is said as soon as it is known, and the program ends with it."""
+    with Store(long.home / "data" / "sessions.db") as store:
+        store._db.execute("UPDATE message SET content = x'00' WHERE number = 1")
+    with Terminal(long, "chat", *YES, "--session", "long") as terminal:
+        terminal.sees("error: the session 'long' is damaged")
+        assert terminal.ends() == 1
+
+
+def test_an_answer_to_what_was_typed_ahead(long: Program) -> None:
+    """A line that is sent before the messages are there waits for them."""
+    with Terminal(long, "chat", *YES, "--session", "long") as terminal:
+        terminal.line("and now?")
+        terminal.sees("yes")
