@@ -15,7 +15,7 @@ def main() -> None:
     """Run every step; each can also be run by itself."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=HERE / "build", help="where the steps keep their files")
-    parser.add_argument("--tokens", default="30e6", help="how many tokens to train on")
+    parser.add_argument("--tokens", default="26e6", help="how many tokens to train on")
     parser.add_argument("--out", type=Path, default=ASSET)
     args = parser.parse_args()
     args.work.mkdir(parents=True, exist_ok=True)
