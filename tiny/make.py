@@ -15,7 +15,7 @@ KEEP_MEMORY = {
     "MALLOC_TRIM_THRESHOLD_": "16000000000",
     "MALLOC_TOP_PAD_": "200000000",
 }
-"""Has glibc keep the memory of one training step for the next: to have it anew each time takes an eighth longer."""
+"""Has glibc keep the memory of a training step for the next one, which then need not be given it anew."""
 
 
 def main() -> None:
