@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator as Events
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import accumulate, groupby
 
 from llmcli.chat.messages import USER, Message
 from llmcli.chat.policies import Budget, Plan
@@ -209,7 +209,8 @@ def _dropped(messages: Sequence[Message], before: Cut, cut: Cut) -> Dropped:
 def _turn_names(messages: Sequence[Message], indices: Sequence[int]) -> str:
     """The turns of these messages, by number: `turn 3`, `turns 2-5, 7`."""
     _, body = split(messages)
-    numbers = sorted({max(1, sum(m.role == USER for m in body[: i + 1])) for i in indices})
+    turn_of = list(accumulate(message.role == USER for message in body))
+    numbers = sorted({max(1, turn_of[i]) for i in indices})
     runs = [[n for _, n in run] for _, run in groupby(enumerate(numbers), lambda pair: pair[1] - pair[0])]
     spelled = ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs)
     return f"turn{'s' if len(numbers) > 1 else ''} {spelled}"

@@ -119,7 +119,8 @@ def shift(measured: Measured, budget: Budget) -> Plan | None:
     whole = _left_out(measured, budget, measured.turns)
     if whole is None or not whole.dropped:
         return whole
-    *before, last = [turn for turn in measured.turns if set(turn) <= set(whole.dropped)]
+    dropped = frozenset(whole.dropped)
+    *before, last = [turn for turn in measured.turns if dropped.issuperset(turn)]
     larger = measured.tokens(measured.gone.union(*before))
     excess = (larger or 0) - max(whole.tokens, _target(budget, whole.tokens))
     if larger is None or larger - excess < whole.tokens + SHORTEST_END:
@@ -161,12 +162,14 @@ def _left_out(measured: Measured, budget: Budget, order: Sequence[Turn]) -> Plan
     Where even all of them don't, as few as make room for the reply. Where even that can't be, all of them,
     unless the reserve is insistent or there would be no room at all.
     """
-    gone = [measured.gone.union(*order[:n]) for n in range(len(order) + 1)]
     before = measured.tokens(measured.gone) or budget.size
+
+    def gone(n: int) -> frozenset[int]:
+        return measured.gone.union(*order[:n])
 
     def accepted(n: int) -> tuple[int, int] | None:
         """The first candidate from `n` on that the template accepts, and its size."""
-        sizes = ((at, measured.tokens(gone[at])) for at in range(n, len(gone)))
+        sizes = ((at, measured.tokens(gone(at))) for at in range(n, len(order) + 1))
         return next(((at, size) for at, size in sizes if size is not None), None)
 
     def fewest(target: int) -> tuple[int, int] | None:
@@ -201,8 +204,8 @@ def _left_out(measured: Measured, budget: Budget, order: Sequence[Turn]) -> Plan
     n, tokens = found
     return Plan(
         "drop" if n else "nothing",
-        _others(measured, gone[n]),
-        dropped=tuple(sorted(gone[n] - measured.gone)),
+        _others(measured, gone(n)),
+        dropped=tuple(sorted(gone(n) - measured.gone)),
         tokens=tokens,
         lost=before - tokens,
     )

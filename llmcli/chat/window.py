@@ -172,8 +172,9 @@ class Window:
                 return None
 
         _, body = split(messages)
-        gone, fixed = self.outside(messages, cut), self._fixed(body)
-        may_leave = [turn for turn in turns_of(body)[:-1] if not set(turn) & (fixed | gone)]
+        gone = self.outside(messages, cut)
+        unmoved = gone | self._fixed(body)
+        may_leave = [turn for turn in turns_of(body)[:-1] if unmoved.isdisjoint(turn)]
         return Measured(len(body), may_leave, tokens, gone)
 
     def after(self, messages: Sequence[Message], plan: Plan, spell: Spell, summary: str = "") -> Cut:
