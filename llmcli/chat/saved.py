@@ -148,9 +148,11 @@ def _tree(db: sqlite3.Connection, number: int) -> Tree:
     nodes: list[Node] = []
     for begin in range(0, n, BLOCK):
         nodes += _read_nodes(db, number, begin, begin + BLOCK)
+        if len(nodes) != min(begin + BLOCK, n):
+            raise ValueError
     are_names = all(isinstance(name, str) for name in (branch, *others))
     are_ends = all(_is_in(range(ROOT, n), end) for end in (leaf, *others.values()))
-    if len(nodes) != n or not (are_names and are_ends):
+    if not (are_names and are_ends):
         raise ValueError
     return Tree(tuple(nodes), leaf, branch, MappingProxyType(others))
 
