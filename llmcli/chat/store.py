@@ -95,7 +95,10 @@ class Store:
     def whole(self, saved: Saved) -> Saved:
         """A session that was taken, with its tree; any thread may ask. Raises StoreError where it is none."""
         with self._said(), closing(connect_again(self.path)) as db:
-            return read_whole(db, saved.id)
+            whole = read_whole(db, saved.id)
+        if whole.key != saved.key:
+            raise StoreError(f"{self.path}: another file has taken the place of the one that was open")
+        return whole
 
     def glance(self, saved: Saved) -> Glance:
         """What there is to see of a session that was taken, without reading all of it; else as `whole`."""

@@ -93,6 +93,32 @@ def test_what_no_llmcli_has_written(path: Path, damage: str) -> None:
         assert store.names() == []
 
 
+def test_a_message_that_is_missing(path: Path) -> None:
+    """Wherever that is, far from the present branch and where what is read at once ends as well."""
+    tree = Tree()
+    for number in range(BLOCK + 10):
+        tree = append(tree, Message("user", str(number)))
+    tree = replace(tree, leaf=0)
+    with Store(path) as store:
+        saved = store.save(store.create("long"), tree, 0)
+        for number in (0, BLOCK - 1, BLOCK):
+            store._db.execute("DELETE FROM message WHERE session = ? AND number = ?", (saved.id, number))
+            with pytest.raises(StoreError, match="'long' is damaged"):
+                store.whole(saved)
+            store.save(saved, tree, 0)
+        assert store.whole(saved).tree == tree
+
+
+def test_another_file_in_its_place(path: Path, tmp_path: Path) -> None:
+    """Its session of the same number is another one: nobody is given that."""
+    with Store(path) as store, Store(tmp_path / "other.db") as other:
+        other.create("mine")
+        taken = store.take("notes")
+        store.path = other.path
+        with pytest.raises(StoreError, match="another file has taken the place"):
+            store.whole(taken)
+
+
 def test_every_character_and_moment_comes_back(path: Path) -> None:
     """Whatever a message can hold, in more messages than are read at once, and times to the last digit."""
     moment = 1795318389.6578443
