@@ -69,7 +69,6 @@ class Session:
         """
         if self.opening is not None:
             self._begin(self.opening.whole())
-            self.opening = None
 
     @property
     def tree(self) -> Tree:
@@ -167,7 +166,7 @@ class Session:
     def new(self) -> None:
         """Leave this session and begin another one, with the same system message."""
         self.leave()
-        self.saved, self._n_clean = None, 0
+        self.saved, self.opening, self._n_clean = None, None, 0
         self._is_behind, self._has_spoken, self._resumed = False, False, ()
         self._go_on_with(Tree())
         kept_window.restore(self.conversation.window, "", self.tree, self.model)
@@ -182,10 +181,13 @@ class Session:
         self._has_spoken, self._resumed = False, ()
 
     def leave(self) -> None:
-        """Keep the cache for whoever comes back, and let other processes open the session."""
+        """Keep the cache for whoever comes back, and let other processes open the session.
+
+        Messages that are not there yet are waited for only where something has to be written down.
+        """
         if self.store is not None and self.saved is not None:
             with suppress(StoreError):  # what could not be saved was said so
-                now = self._described(self.saved, self.tree)
+                now = self._described(self.saved, self._tree)  # `tree` would wait for the messages
                 cut_since = self._has_spoken and now.window != self.saved.window
                 if self._is_behind or cut_since or now.system != self.saved.system:
                     self._keep(self.tree)
@@ -220,6 +222,7 @@ class Session:
             self.conversation.resume(self._resumed, _messages(saved.system, saved.tree))
         else:
             self.conversation.begin_anew()
+        self.opening = None
 
     def _take_up_cache(self, saved: Saved) -> None:
         self._resumed = self.snapshots.resume(saved.key) if self.snapshots is not None else ()

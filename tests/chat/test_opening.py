@@ -148,6 +148,26 @@ class TestASession:
         assert saved.system == system
         assert [node.message for node in saved.tree.nodes] == [node.message for node in chain(6).nodes]
 
+    def test_one_that_is_left_at_once(self, opened: Open, store: Store) -> None:
+        """Nobody waits for messages that nobody wants."""
+        write(store, chain(6))
+        with opened() as session:
+            opening = session.opening
+        assert opening is not None
+        assert not opening.is_read
+
+    def test_a_new_one_at_once(self, opened: Open, store: Store, store_path: Path) -> None:
+        """What is said then is said there."""
+        write(store, chain(6))
+        with opened() as session:
+            session.new()
+            assert session.name is None
+            [*_] = session.ask("and now?")
+            assert len(session.tree.nodes) == 2
+        with Store(store_path) as other:
+            assert other.read("notes").tree.nodes == chain(6).nodes
+            assert len(other.names()) == 2
+
     def test_a_question_without_reply(self, opened: Open, store: Store) -> None:
         """It is stepped back from, and the glance is of what is left."""
         write(store, chain(5))
