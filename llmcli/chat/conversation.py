@@ -30,7 +30,7 @@ from llmcli.tokens.tokenizer import to_bytes
 __all__ = ["Conversation", "prompt_ids"]
 
 MUCH = 8
-"""Characters for each token of the window: so many are hardly ever in it."""
+"""Characters for each token of a window: a text of more hardly ever has room in it."""
 
 NOTHING_WRITTEN: tuple[Sequence[int], Message | None] = ((), None)
 
@@ -161,12 +161,15 @@ class Conversation:
 
     @property
     def is_far_over(self) -> bool:
-        """Whether the last messages alone have more tokens than the window, which a first look finds likely.
+        """Whether the conversation has far more tokens than the window: a larger one held it, or none.
 
-        Known without counting all the others, which may be thousands: another window held them, or none.
+        True is certain, False is not. That the last messages alone have too many is known without counting
+        the others, which may be thousands.
         """
-        left = self.window.size
-        view = self.window.view(self.messages, self.window.cut(self.messages))
+        left, cut = self.window.size, self.window.cut(self.messages)
+        if cut.part:  # its view shows a turn whole of which only the end is inside
+            return False
+        view = self.window.view(self.messages, cut)
         if sum(len(message.content) for message in view) < MUCH * left:
             return False
         for message in reversed(view):

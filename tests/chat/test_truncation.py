@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from llmcli.chat.builtin_templates import load_template
+from llmcli.chat.conversation import MUCH
 from llmcli.chat.messages import Message
 from llmcli.chat.reply import Dropped, Notice, Reply
 from llmcli.errors import UsageError, WindowFullError
@@ -44,6 +45,27 @@ class TestCuts:
             list(conversation.look_ahead())
             n = len(conversation.messages)
             assert conversation.window.cut(conversation.messages).part == (n - 2, n - 1)
+
+    def test_a_turn_that_is_cut_through_counts_with_what_is_left_of_it(self, crowded: Talk) -> None:
+        """However long it was: the window is full, but not over."""
+        conversation = crowded("shift")
+        for number in range(2):
+            assert asked(conversation, f"{number}{' weather' * 300}")[1].message.content
+        size, tally = conversation.window.size, conversation.tally()
+        assert conversation.window.cut(conversation.messages).part == (0, 1)
+        assert tally.used <= size < sum(len(m.content) for m in conversation.messages) / MUCH
+        assert not conversation.is_far_over
+
+    def test_far_more_than_a_window(self, crowded: Talk) -> None:
+        """It is known before all is counted, and no longer so once the first turn has made room."""
+        conversation = crowded()
+        said = [Message(role, f"{n}{' weather' * 60}") for n in range(9) for role in ("user", "assistant")]
+        found = []
+        for messages in (said[:8], said):
+            conversation.messages = messages
+            found.append(conversation.is_far_over)
+        asked(conversation)
+        assert [*found, conversation.is_far_over] == [False, True, False]
 
     @pytest.mark.parametrize("spelling", ["as read", "letter by letter"])
     def test_a_shift_evaluates_the_new_message_alone(self, crowded: Talk, spelling: str) -> None:
