@@ -26,8 +26,8 @@ from llmcli.repl.plain_input import PlainInput
 class Repl:
     """A conversation with someone at a terminal.
 
-    No error ends it: what went wrong is said, the conversation is as it was, and the message is there to be
-    sent again.
+    No error ends it but that of a session whose messages can't be read: what went wrong is said, the
+    conversation is as it was, and the message is there to be sent again.
     """
 
     output: Output
@@ -169,9 +169,9 @@ class Repl:
 
     def _count_used(self) -> str:
         conversation = self.conversation
-        if conversation.is_far_over:
-            return f">{conversation.engine.context_size}"
         try:
+            if conversation.is_far_over:
+                return f">{conversation.engine.context_size}"
             return str(conversation.tally().used)
         except LlmcliError:
             return str(len(conversation.engine.cached))
@@ -187,8 +187,9 @@ class Repl:
 
     def _while_typing(self) -> None:
         """Do what the first prompt did not wait for, in another thread."""
-        if self.session.opening is not None:
-            self.session.opening.whole()
+        opening = self.session.opening  # None as soon as the main thread has begun
+        if opening is not None:
+            opening.whole()
         self.view.prepare()
 
     def _handle(self, text: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
 
 from prompt_toolkit import Application, PromptSession
@@ -81,13 +82,15 @@ class Input:
             threading.Thread(target=self._do_when_idle, args=(app,), daemon=True).start()
 
     def _do_when_idle(self, app: Application[str]) -> None:
+        then: Callable[[], None]
         try:
             self._when_idle()
-            app.invalidate()  # the status may say more now
+            then = app.invalidate  # the status may say more now
         except LlmcliError as error:
-            with suppress(RuntimeError):  # the prompt is gone
-                if app.loop is not None:
-                    app.loop.call_soon_threadsafe(_leave, app, error)
+            then = partial(_leave, app, error)
+        with suppress(RuntimeError):  # the prompt is gone
+            if app.loop is not None:
+                app.loop.call_soon_threadsafe(then)
 
     def _bottom_line(self) -> str:
         """How the command that is being typed is written; else the state of things."""

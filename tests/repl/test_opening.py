@@ -8,8 +8,8 @@ from llmcli.chat.messages import Message
 from llmcli.chat.store import Store
 from llmcli.chat.tree import Made, Tree, append
 from tests.cli.program import Program
-from tests.cli.terminal import Terminal
-from tests.repl.screen import YES, Open, says
+from tests.cli.terminal import CTRL_C, CTRL_D, Terminal
+from tests.repl.screen import YES, Open, at_prompt, prompts, says
 
 
 @pytest.fixture
@@ -44,7 +44,10 @@ def test_one_that_is_damaged_far_from_its_end(long: Program) -> None:
         store._db.execute("UPDATE message SET content = x'00' WHERE number = 1")
     with Terminal(long, "chat", *YES, "--session", "long") as terminal:
         terminal.sees("error: the session 'long' is damaged")
+        terminal.sees("hint: llmcli sessions rm removes it")
         assert terminal.ends() == 1
+        assert terminal.shown.count("damaged") == 1
+        assert terminal.reads_lines
 
 
 def test_an_answer_to_what_was_typed_ahead(long: Program) -> None:
@@ -52,3 +55,19 @@ def test_an_answer_to_what_was_typed_ahead(long: Program) -> None:
     with Terminal(long, "chat", *YES, "--session", "long") as terminal:
         terminal.line("and now?")
         terminal.sees("yes")
+        terminal.waits(lambda: at_prompt(terminal), "the next prompt")
+        assert "4002 messages  and now? > yes!" in says(terminal, "/tree")
+
+
+@pytest.mark.parametrize("keys", [CTRL_D, "/exit\r", CTRL_C + CTRL_D])
+def test_leaving_at_once(long: Program, keys: str) -> None:
+    """Nothing is lost, and the terminal is as it was."""
+    with Terminal(long, "chat", *YES, "--session", "long", "--system", "Be brief.") as terminal:
+        terminal.waits(lambda: prompts(terminal) == 2, "the prompt")
+        terminal.send(keys)
+        assert terminal.ends() == 0
+        assert terminal.reads_lines
+    with Store(long.home / "data" / "sessions.db") as store:
+        saved = store.open("long")
+    assert saved.system == "Be brief."
+    assert [*map(int, (node.message.content[8:-1] for node in saved.tree.nodes[::2]))] == [*range(2000)]
