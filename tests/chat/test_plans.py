@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -186,3 +189,20 @@ def test_a_whole_conversation(turns: list[tuple[str, str]], policy: str, size: i
         messages = [*messages, Message(ASSISTANT, said)]
         window.pinned |= {(i, body_of(messages)[i]) for i in pins if i < len(messages) - 1 and i not in gone}
     assert len(messages) == 1 + 2 * len(turns)
+
+
+@pytest.mark.parametrize("policy", CUTTING)
+def test_thousands_of_messages(policy: str) -> None:
+    """To plan for them takes no memory for each of them with all that come before it."""
+    messages = [Message(role, "abc") for _ in range(2000) for role in (USER, ASSISTANT)]
+    messages.append(Message(USER, "abc"))
+    window = window_for(policy, 200)
+    tracemalloc.start()
+    try:
+        plan = window.plan(messages, plain, window.budget())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    check_fits(window, messages, plain, window.budget(), plan)
+    assert len(plan.kept) < 40
+    assert peak < 20_000_000
