@@ -41,7 +41,7 @@ class Session:
     """A conversation with its tree. Without a `store` both are in memory alone.
 
     `model` is what -m takes to have the same model again. `saved` is None until the first message: nothing is
-    saved before. Where an `opening` is given, its messages are not read before `begin`. A context manager.
+    saved before. One that was only taken comes with its `opening`: `begin` reads it. A context manager.
     """
 
     conversation: Conversation
@@ -72,7 +72,7 @@ class Session:
 
     @property
     def tree(self) -> Tree:
-        """All that was said. Raises StoreError as `begin`."""
+        """All that was said; waits for it where it is not read yet. Raises StoreError as `begin`."""
         self.begin()
         return self._tree
 

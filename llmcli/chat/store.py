@@ -83,7 +83,7 @@ class Store:
             raise
 
     def take(self, name: str) -> Saved:
-        """Open a session, but do not read its tree yet: `whole` does. Raises as `open`."""
+        """Open a session without its tree; raises as `open`. Only what `whole` makes of it may be saved."""
         self._take(number := self._id(name), name)
         try:
             with self._said():
