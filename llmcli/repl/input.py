@@ -88,9 +88,10 @@ class Input:
             then = app.invalidate  # the status may say more now
         except LlmcliError as error:
             then = partial(_leave, app, error)
-        with suppress(RuntimeError):  # the prompt is gone
-            if app.loop is not None:
-                app.loop.call_soon_threadsafe(then)
+        loop = app.loop  # of the prompt that is there, if one is; it may end meanwhile
+        with suppress(RuntimeError):
+            if loop is not None:
+                loop.call_soon_threadsafe(then)
 
     def _bottom_line(self) -> str:
         """How the command that is being typed is written; else the state of things."""
