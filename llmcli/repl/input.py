@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
-from functools import partial
 from pathlib import Path
 
 from prompt_toolkit import Application, PromptSession
@@ -46,6 +45,7 @@ class Input:
     ) -> None:
         self.problem = ""
         self._when_idle = when_idle
+        self._failed: LlmcliError | None = None
         self._commands, self._status = commands, status
         self._session: PromptSession[str] = PromptSession(
             history=open_history(history, self._no_history),
@@ -67,7 +67,9 @@ class Input:
         Raises KeyboardInterrupt on Ctrl-C, EOFError on Ctrl-D in an empty line.
         """
         try:
-            return self._session.prompt(PROMPT, default=unsent, handle_sigint=False)
+            return self._session.prompt(
+                PROMPT, default=unsent, handle_sigint=False, pre_run=self._leave_failed
+            )
         finally:
             mark_pastes()
 
@@ -82,16 +84,22 @@ class Input:
             threading.Thread(target=self._do_when_idle, args=(app,), daemon=True).start()
 
     def _do_when_idle(self, app: Application[str]) -> None:
-        then: Callable[[], None]
+        then = app.invalidate  # the status may say more now
         try:
             self._when_idle()
-            then = app.invalidate  # the status may say more now
         except LlmcliError as error:
-            then = partial(_leave, app, error)
-        loop = app.loop  # of the prompt that is there, if one is; it may end meanwhile
+            self._failed, then = error, self._leave_failed
+        # Of the prompt that is there, if one is. It may be about to end; then the next one begins with that.
+        loop = app.loop
         with suppress(RuntimeError):
             if loop is not None:
                 loop.call_soon_threadsafe(then)
+
+    def _leave_failed(self) -> None:
+        """Have the prompt that is there raise what `when_idle` has raised, if it has."""
+        app = self._session.app
+        if self._failed is not None and app.future is not None and not app.future.done():
+            app.exit(exception=self._failed)
 
     def _bottom_line(self) -> str:
         """How the command that is being typed is written; else the state of things."""
@@ -102,12 +110,6 @@ class Input:
 
     def _no_history(self, path: Path, error: OSError) -> None:
         self.problem = f"the history is not kept: {path}: {error.strerror}"
-
-
-def _leave(app: Application[str], error: LlmcliError) -> None:
-    """Have the prompt raise an error."""
-    if app.future is not None and not app.future.done():
-        app.exit(exception=error)
 
 
 def _keys() -> KeyBindings:

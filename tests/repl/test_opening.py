@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+from threading import Event
+
 import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
 
 from llmcli.chat.messages import Message
 from llmcli.chat.store import Store
 from llmcli.chat.tree import Made, Tree, append
+from llmcli.errors import StoreError
+from llmcli.repl.input import Input
 from tests.cli.program import Program
 from tests.cli.terminal import CTRL_C, CTRL_D, Terminal
 from tests.repl.screen import YES, Open, at_prompt, prompts, says
@@ -48,6 +56,30 @@ def test_one_that_is_damaged_far_from_its_end(long: Program) -> None:
         assert terminal.ends() == 1
         assert terminal.shown.count("damaged") == 1
         assert terminal.reads_lines
+
+
+def test_an_error_between_two_prompts() -> None:
+    """Nobody sees it there; the next prompt ends with it, before anything is typed in vain."""
+    first_is_left, has_failed = Event(), Event()
+
+    def fail() -> None:
+        assert first_is_left.wait(60)
+        has_failed.set()
+        raise StoreError("it is damaged")
+
+    before = threading.enumerate()
+    with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
+        reader = Input(None, [], {}, lambda _columns: "", False, fail)
+        keys.send_text(CTRL_C)
+        with pytest.raises(KeyboardInterrupt):
+            reader.read()
+        first_is_left.set()
+        for thread in {*threading.enumerate()} - {*before}:
+            thread.join(60)
+        assert has_failed.is_set()
+        keys.send_text("to be typed in vain\r")
+        with pytest.raises(StoreError, match="it is damaged"):
+            reader.read()
 
 
 def test_an_answer_to_what_was_typed_ahead(long: Program) -> None:
