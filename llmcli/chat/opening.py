@@ -6,14 +6,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock, Thread
 
-from llmcli.chat.saved import Glance, Saved
+from llmcli.chat.saved import Glance, Head, Saved
 from llmcli.chat.store import Store
 
 
 class Opening:
     """A session that this process has taken. All of it is read once, by whoever is the first to ask."""
 
-    def __init__(self, store: Store, head: Saved) -> None:
+    def __init__(self, store: Store, head: Head) -> None:
         """`head` is what Store.take gave."""
         self.head = head
         self._store = store

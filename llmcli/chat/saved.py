@@ -7,7 +7,7 @@ import operator
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -24,8 +24,8 @@ N_LAST = 2
 
 
 @dataclass(frozen=True)
-class Saved:
-    """A session as it is on disk. `model` is what -m takes to have the same model again.
+class Head:
+    """A session as it is on disk, but for what was said. `model` is what -m takes to have it again.
 
     `window` is what llmcli.chat.kept_window makes of its window.
     """
@@ -38,6 +38,16 @@ class Saved:
     created: float
     updated: float
     window: str = ""
+
+    def with_tree(self, tree: Tree) -> Saved:
+        """The whole session, of which this is the head."""
+        return Saved(**{each.name: getattr(self, each.name) for each in fields(Head)}, tree=tree)
+
+
+@dataclass(frozen=True)
+class Saved(Head):
+    """A session as it is on disk."""
+
     tree: Tree = Tree()
 
 
@@ -52,12 +62,12 @@ class Glance(NamedTuple):
     last: tuple[Node, ...]
 
 
-def read_head(db: sqlite3.Connection, number: int) -> Saved:
+def read_head(db: sqlite3.Connection, number: int) -> Head:
     """The session with this number, without its tree. Raises StoreError where it is gone, sqlite3.Error."""
     row = db.execute(_HEAD, (number,)).fetchone()
     if row is None:
         raise StoreError("the session was removed meanwhile", hint="llmcli sessions list shows the others")
-    return Saved(*readable(row))
+    return Head(*readable(row))
 
 
 def readable(row: Sequence[Any]) -> Iterator[Any]:
@@ -70,8 +80,8 @@ def read_whole(db: sqlite3.Connection, number: int) -> Saved:
 
     Raises StoreError where it is gone or its tree is none, sqlite3.Error.
     """
-    with transaction(db, "DEFERRED"), _told_apart(saved := read_head(db, number)):
-        return replace(saved, tree=_tree(db, number))
+    with transaction(db, "DEFERRED"), _told_apart(head := read_head(db, number)):
+        return head.with_tree(_tree(db, number))
 
 
 def read_glance(db: sqlite3.Connection, number: int) -> Glance:
@@ -90,9 +100,9 @@ def read_glance(db: sqlite3.Connection, number: int) -> Glance:
 
 
 @contextmanager
-def _told_apart(saved: Saved) -> Iterator[None]:
+def _told_apart(head: Head) -> Iterator[None]:
     """Say it as a StoreError where rows of a session hold what no llmcli has written."""
-    damaged = StoreError(f"the session {saved.name!r} is damaged", hint="llmcli sessions rm removes it")
+    damaged = StoreError(f"the session {head.name!r} is damaged", hint="llmcli sessions rm removes it")
     try:
         yield
     except (LookupError, TypeError, ValueError):

@@ -12,7 +12,7 @@ import time
 from collections.abc import Generator as Events
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from types import TracebackType
@@ -26,7 +26,7 @@ from llmcli.chat.names import checked_name, name_from
 from llmcli.chat.opening import Opening
 from llmcli.chat.origin import origin_of
 from llmcli.chat.reply import Event, Generated, Notice, Reply
-from llmcli.chat.saved import N_LAST, Glance, Saved
+from llmcli.chat.saved import N_LAST, Glance, Head, Saved
 from llmcli.chat.snapshot import Snapshots
 from llmcli.chat.store import Store
 from llmcli.chat.template import ChatTemplate
@@ -40,27 +40,31 @@ from llmcli.tokens.tokenizer import to_bytes
 class Session:
     """A conversation with its tree. Without a `store` both are in memory alone.
 
-    `model` is what -m takes to have the same model again. `saved` is None until the first message: nothing is
-    saved before. One that was only taken comes with its `opening`: `begin` reads it. A context manager.
+    `model` is what -m takes to have the same model again. `stored` is the session of the store to go on with;
+    without one nothing is saved, and `saved` is None, until the first message. A context manager.
     """
 
     conversation: Conversation
     model: str = ""
     store: Store | None = None
-    saved: Saved | None = None
+    stored: InitVar[Saved | Opening | None] = None
     snapshots: Snapshots | None = None
-    opening: Opening | None = None
+    saved: Head | None = field(default=None, init=False)
+    opening: Opening | None = field(default=None, init=False)
+    """Reads the messages, as long as they are not there."""
     _tree: Tree = field(default_factory=Tree, init=False)
     _n_clean: int = field(default=0, init=False)
     _is_behind: bool = field(default=False, init=False)
     _has_spoken: bool = field(default=False, init=False)
     _resumed: Sequence[int] = field(default=(), init=False)
 
-    def __post_init__(self) -> None:
-        if self.saved is not None:
-            self._take_up_cache(self.saved)
-            if self.opening is None:
-                self._begin(self.saved)
+    def __post_init__(self, stored: Saved | Opening | None) -> None:
+        if isinstance(stored, Opening):
+            self.saved, self.opening = stored.head, stored
+            self._take_up_cache(stored.head)
+        elif stored is not None:
+            self._take_up_cache(stored)
+            self._begin(stored)
 
     def begin(self) -> None:
         """Have the messages of a session that is being opened, if they are not there yet.
@@ -210,8 +214,8 @@ class Session:
     def as_saved(self) -> Saved:
         """The session as it would be on disk, also where it is not saved."""
         now = time.time()
-        saved = self.saved or Saved(0, "", "conversation", "", "", now, now)
-        return self._described(replace(saved, tree=self.tree), self.tree)
+        head = self.saved or Head(0, "", "conversation", "", "", now, now)
+        return self._described(head, self.tree).with_tree(self.tree)
 
     def _begin(self, saved: Saved) -> None:
         self.saved, self._n_clean = saved, len(saved.tree.nodes)
@@ -224,8 +228,8 @@ class Session:
             self.conversation.begin_anew()
         self.opening = None
 
-    def _take_up_cache(self, saved: Saved) -> None:
-        self._resumed = self.snapshots.resume(saved.key) if self.snapshots is not None else ()
+    def _take_up_cache(self, head: Head) -> None:
+        self._resumed = self.snapshots.resume(head.key) if self.snapshots is not None else ()
 
     def _answer(
         self,
@@ -244,7 +248,8 @@ class Session:
         is_answered = False
         try:
             self._keep(asked)
-            conversation.messages = begun = [*self._with_system(asked), *([reply] if reply else [])]
+            begun = [*_messages(conversation.system, asked), *([reply] if reply else [])]
+            conversation.messages = begun
             growing = Growing(asked.leaf, origin_of(conversation, self.model), reply)
             for event in turn(on_prefill=on_prefill):
                 if isinstance(event, Generated) and growing.add(event):
@@ -286,7 +291,7 @@ class Session:
         self._go_on_with(tree)
         self.conversation.stepped_back()
 
-    def _keep(self, tree: Tree, saved: Saved | None = None) -> None:
+    def _keep(self, tree: Tree, saved: Head | None = None) -> None:
         """Bring `tree` to disk, then make it the session's; errors leave everything as it was."""
         saved = saved or self.saved
         if self.store is not None and (saved is not None or tree.nodes):
@@ -300,17 +305,14 @@ class Session:
             self._n_clean, self._is_behind = len(tree.nodes), False
         self._tree = tree
 
-    def _described(self, saved: Saved, tree: Tree) -> Saved:
+    def _described(self, head: Head, tree: Tree) -> Head:
         conversation = self.conversation
         window = kept_window.as_text(conversation.window, tree, self.model)
-        return replace(saved, model=self.model, system=conversation.system, window=window)
+        return replace(head, model=self.model, system=conversation.system, window=window)
 
     def _go_on_with(self, tree: Tree) -> None:
         self._tree = tree
-        self.conversation.messages = self._with_system(tree)
-
-    def _with_system(self, tree: Tree) -> list[Message]:
-        return _messages(self.conversation.system, tree)
+        self.conversation.messages = _messages(self.conversation.system, tree)
 
     def _needed_store(self) -> Store:
         if self.store is None:

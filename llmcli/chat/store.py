@@ -21,6 +21,7 @@ from llmcli.chat.lock import Locks
 from llmcli.chat.messages import USER
 from llmcli.chat.saved import (
     Glance,
+    Head,
     Saved,
     count_messages,
     read_glance,
@@ -75,15 +76,15 @@ class Store:
 
         Raises StoreError where another has it open, or there is none.
         """
-        saved = self.take(name)
+        head = self.take(name)
         try:
-            return self.whole(saved)
+            return self.whole(head)
         except StoreError:
-            self._release(saved.id)
+            self._release(head.id)
             raise
 
-    def take(self, name: str) -> Saved:
-        """Open a session without its tree; raises as `open`. Only what `whole` makes of it may be saved."""
+    def take(self, name: str) -> Head:
+        """Open a session, but do not read its tree yet: `whole` does. Raises as `open`."""
         self._take(number := self._id(name), name)
         try:
             with self._said():
@@ -92,18 +93,18 @@ class Store:
             self._release(number)
             raise
 
-    def whole(self, saved: Saved) -> Saved:
+    def whole(self, head: Head) -> Saved:
         """A session that was taken, with its tree; any thread may ask. Raises StoreError where it is none."""
         with self._said(), closing(connect_again(self.path)) as db:
-            whole = read_whole(db, saved.id)
-        if whole.key != saved.key:
+            whole = read_whole(db, head.id)
+        if whole.key != head.key:
             raise StoreError(f"{self.path}: another file has taken the place of the one that was open")
         return whole
 
-    def glance(self, saved: Saved) -> Glance:
+    def glance(self, head: Head) -> Glance:
         """What there is to see of a session that was taken, without reading all of it; else as `whole`."""
         with self._said(), closing(connect_again(self.path)) as db:
-            return read_glance(db, saved.id)
+            return read_glance(db, head.id)
 
     def read(self, name: str) -> Saved:
         """The session called `name`, as it is on disk at this moment."""
@@ -111,44 +112,44 @@ class Store:
         with self._said():
             return read_whole(self._db, number)
 
-    def close_session(self, saved: Saved) -> None:
+    def close_session(self, head: Head) -> None:
         """Let other processes open it again. One in which nothing was said is removed."""
-        if saved.id in self._open:
+        if head.id in self._open:
             try:
-                with self._writing(saved.name):
-                    self._db.execute(_DELETE_EMPTY, (saved.id,))
+                with self._writing(head.name):
+                    self._db.execute(_DELETE_EMPTY, (head.id,))
             finally:
-                self._release(saved.id)
+                self._release(head.id)
 
-    def save(self, saved: Saved, tree: Tree, n_clean: int) -> Saved:
-        """Make the session what `saved` says, with `tree`, of which `n_clean` nodes are on disk already."""
+    def save(self, head: Head, tree: Tree, n_clean: int) -> Saved:
+        """Make the session what `head` says, with `tree`, of which `n_clean` nodes are on disk already."""
         now = time.time()
-        with self._writing(saved.name):
+        with self._writing(head.name):
             self._db.execute(
                 "UPDATE session SET model = ?, system = ?, updated = ?, leaf = ?, branch = ?, window = ?"
                 " WHERE id = ?",
-                (saved.model, _text(saved.system), now, tree.leaf, tree.branch, saved.window, saved.id),
+                (head.model, _text(head.system), now, tree.leaf, tree.branch, head.window, head.id),
             )
-            self._db.execute("DELETE FROM message WHERE session = ? AND number >= ?", (saved.id, n_clean))
+            self._db.execute("DELETE FROM message WHERE session = ? AND number >= ?", (head.id, n_clean))
             for number in range(n_clean, len(tree.nodes)):
-                self._put(saved.id, number, tree.nodes[number])
-            self._db.execute("DELETE FROM branch WHERE session = ?", (saved.id,))
+                self._put(head.id, number, tree.nodes[number])
+            self._db.execute("DELETE FROM branch WHERE session = ?", (head.id,))
             self._db.executemany(
-                "INSERT INTO branch VALUES (?, ?, ?)", [(saved.id, *branch) for branch in tree.others.items()]
+                "INSERT INTO branch VALUES (?, ?, ?)", [(head.id, *branch) for branch in tree.others.items()]
             )
-        return replace(saved, updated=now, tree=tree)
+        return replace(head, updated=now).with_tree(tree)
 
-    def grow(self, saved: Saved, number: int, node: Node) -> None:
+    def grow(self, head: Head, number: int, node: Node) -> None:
         """Write down how far the reply that will be node `number` has come; the session ends with it now."""
-        with self._writing(saved.name, durable=False):
-            self._put(saved.id, number, node)
-            self._db.execute("UPDATE session SET leaf = ? WHERE id = ?", (number, saved.id))
+        with self._writing(head.name, durable=False):
+            self._put(head.id, number, node)
+            self._db.execute("UPDATE session SET leaf = ? WHERE id = ?", (number, head.id))
 
-    def rename(self, saved: Saved, name: str) -> Saved:
+    def rename(self, head: Head, name: str) -> Head:
         """Give the session another name. Raises UsageError where it is taken."""
         with self._writing(name):
-            self._db.execute("UPDATE session SET name = ? WHERE id = ?", (name, saved.id))
-        return replace(saved, name=name)
+            self._db.execute("UPDATE session SET name = ? WHERE id = ?", (name, head.id))
+        return replace(head, name=name)
 
     def remove(self, name: str) -> str:
         """Delete a session; its key. Raises StoreError as `open`."""

@@ -113,16 +113,16 @@ def chat(
     with (
         silent_keyboard(console, takes_typed=True) if interactive else nullcontext(b"") as typed,
         open_place(console, session, last, no_save=no_save, interactive=interactive) as place,
-        open_engine(console, model_of(model, place.saved), engine, abort, ahead=imports) as llama,
+        open_engine(console, model_of(model, place.head), engine, abort, ahead=imports) as llama,
     ):
         from llmcli.chat.session import Session
         from llmcli.render.reply_writer import writer
 
         conversation = _conversation(llama, chat_template, sampling, window, abort, kwargs)
-        conversation.system = system_text or (place.saved.system if place.saved else "")
+        conversation.system = system_text or (place.head.system if place.head else "")
         snapshots = snapshots_of(console, llama, engine, place.store, wanted=not no_kv_snapshot)
         reference = reference_to(llama.model.path)
-        talk = Session(conversation, reference, place.store, place.saved, snapshots, place.opening)
+        talk = Session(conversation, reference, place.store, place.stored, snapshots)
         load_seconds = time.perf_counter() - started
         name = llama.tokenizer.name
         view = writer(

@@ -18,7 +18,7 @@ from llmcli.settings.there import is_file
 
 if TYPE_CHECKING:
     from llmcli.chat.opening import Opening
-    from llmcli.chat.saved import Saved
+    from llmcli.chat.saved import Head, Saved
     from llmcli.chat.snapshot import Snapshots
     from llmcli.chat.store import Store
     from llmcli.engine.llama.engine import LlamaEngine
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 class Place:
     """The file of sessions, where one is kept; and the session to go on with, where there is one.
 
-    `saved` is all that is known of it but its messages, which `opening` reads.
+    `head` is what is known of it at once: all but its messages.
     """
 
     store: Store | None = None
-    saved: Saved | None = None
-    opening: Opening | None = None
+    stored: Saved | Opening | None = None
+    head: Head | None = None
 
 
 @contextmanager
@@ -63,13 +63,13 @@ def open_place(
         if store is None or not is_asked_for:
             yield Place(store)
         elif name is None or store.has(name):
-            saved = store.take(name or store.latest())
-            opening = Opening(store, saved)
+            opening = Opening(store, store.take(name or store.latest()))
             # Until the prompt is there the imports need Python's lock, and a glance hardly does.
             ahead(opening.glance if interactive and console.moves_cursor else opening.whole)
-            yield Place(store, saved, opening)
+            yield Place(store, opening, opening.head)
         else:
-            yield Place(store, store.create(name))
+            created = store.create(name)
+            yield Place(store, created, created)
 
 
 def _store_or_notice(console: Console) -> Store | None:
@@ -100,7 +100,7 @@ def snapshots_of(
     return Snapshots(cache_folder(console.environ) / SNAPSHOTS, engine, mark, explain)
 
 
-def model_of(flag: str | None, saved: Saved | None) -> str | None:
+def model_of(flag: str | None, saved: Head | None) -> str | None:
     """The model to load: the one asked for, else the session's own, else None.
 
     Raises ModelError where the session's own is gone.

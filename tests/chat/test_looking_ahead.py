@@ -213,7 +213,7 @@ class TestSteppingBackBehindACut:
         session.leave()
         if other == "system message":
             conversation.system = "b b"
-        session = Session(conversation, store=store, saved=store.open(name), snapshots=snapshots)
+        session = Session(conversation, store=store, stored=store.open(name), snapshots=snapshots)
         assert len(conversation.engine.cached) > 256
         say = session.edit if other == "message" else session.ask
         *events, reply = say(f"no: {(ASKED + ' ') * 14}{self.LONG * 4}")
@@ -237,7 +237,7 @@ class TestSteppingBackBehindACut:
         session.leave()
         assert len(list(tmp_path.glob("*.kv"))) == 1
         session = Session(
-            conversation, store=store, saved=store.open(session.name), snapshots=session.snapshots
+            conversation, store=store, stored=store.open(session.name), snapshots=session.snapshots
         )
         if change == "undo":
             session.undo()

@@ -55,7 +55,7 @@ def opened(engine: LlamaEngine, store: Store) -> Open:
         conversation = Conversation(engine, template, sampling, AbortFlag())
         head = store.take("notes")
         conversation.system = head.system
-        return Session(conversation, "tiny", store, head, opening=Opening(store, head))
+        return Session(conversation, "tiny", store, Opening(store, head))
 
     return open_
 

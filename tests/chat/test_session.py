@@ -39,8 +39,7 @@ def talk(engine: LlamaEngine, store: Store) -> Talk:
         conversation = Conversation(engine, template, LETTERS, AbortFlag())
         if not name:
             return Session(conversation, "tiny", store if saved else None)
-        head = store.take(name)
-        return Session(conversation, "tiny", store, head, opening=Opening(store, head))
+        return Session(conversation, "tiny", store, Opening(store, store.take(name)))
 
     return make
 
